@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A rooted path context: every file of the machine is named relative to a
+ * Root, so that the whole program can be replayed on a fixture tree
+ * (--root=DIR). The production root is "/".
+ *
+ * Paths are given without a leading slash ("sys/module/nvidia/refcnt").
+ * Resolution stays below the root when it is not "/" (absolute symlinks in a
+ * fixture point into the fixture), by openat2(2) with RESOLVE_IN_ROOT.
+ */
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "base/macro.h"
+
+typedef struct Root {
+        int fd;       /* O_PATH|O_DIRECTORY */
+        char *prefix; /* without trailing slash; "" for "/" */
+} Root;
+
+enum {
+        _ROOT_E_SUCCESS,
+        ROOT_E_ABSENT,  /* no such file or directory */
+        ROOT_E_TOO_BIG, /* the file is larger than the bound given */
+};
+
+int root_new(const char *path, Root **ret);
+Root *root_free(Root *root);
+DEFINE_CLEANUP(Root, root_free);
+bool root_is_host(const Root *root);
+
+/* The path as a person outside the root would write it. NULL on out of memory. */
+char *root_path(const Root *root, const char *path);
+
+/* Opens @path; O_CLOEXEC is added. Returns 0, ROOT_E_ABSENT or a negative errno. */
+int root_open(const Root *root, const char *path, int flags, int *ret_fd);
+int root_opendir(const Root *root, const char *path, DIR **ret);
+int root_stat(const Root *root, const char *path, struct stat *ret);
+bool root_exists(const Root *root, const char *path);
+
+/*
+ * Reads a whole file of at most @max bytes; a NUL is added. sysfs and procfs
+ * report no size, so the file is read until its end. Returns 0, ROOT_E_ABSENT,
+ * ROOT_E_TOO_BIG or a negative errno.
+ */
+int root_read_file(const Root *root, const char *path, size_t max, char **ret, size_t *ret_size);
+
+/* The same for an open file descriptor. */
+int fd_read_file(int fd, size_t max, char **ret, size_t *ret_size);
+
+/* The first line of a file, stripped. Returns as root_read_file(). */
+int root_read_line(const Root *root, const char *path, size_t max, char **ret);
+
+/* The text of a symlink. Returns 0, ROOT_E_ABSENT or a negative errno. */
+int root_readlink(const Root *root, const char *path, char **ret);
+
+/* The entries of a directory without dot files, sorted. Returns 0, ROOT_E_ABSENT or a negative errno. */
+int root_list(const Root *root, const char *path, char ***ret);
+
+/* mkdir -p below the root. Existing directories are fine. */
+int root_mkdirs(const Root *root, const char *path, mode_t mode);
+
+/*
+ * Writes @data to a file of the given name in one step: an unnamed or randomly
+ * named temporary file in the same directory, fsync, rename. A reader sees the
+ * old file or the new one.
+ */
+int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode);
+
+/* Removes a file; absence is success. */
+int root_unlink(const Root *root, const char *path);
+
+void closedirp(DIR **d);
+#define _cleanup_closedir_ _cleanup_(closedirp)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of failure codes. Exit statuses 1 to 7 follow the LSB and the old
+ * script (1: another instance runs), 70 and 78 sysexits(3), the rest is ours:
+ * 10 to 19 inputs, 20 to 29 building, 30 to 39 loading, 40 to 49 the live
+ * driver. 200 and above belong to systemd.
+ */
+
+#include "policy/code.h"
+
+typedef struct CodeInfo {
+        const char *name;
+        int exit_status;
+        bool transient;
+        const char *sentence;
+        const char *remedy;
+} CodeInfo;
+
+static const CodeInfo codes[_CODE_MAX] = {
+        [CODE_OK] = { "ok", 0, false, "All is well.", "Nothing to do." },
+        [CODE_ALREADY_RUNNING] = { "already-running", 1, false,
+                        "An instance of the NVIDIA driver is already running, aborting",
+                        "Stop the other instance first; its pid is in /run/nvidia/nvidia-driver.pid." },
+        [CODE_USAGE] = { "usage", 2, false, "The command line is not valid.", "See nvidia-driver --help." },
+        [CODE_NOT_PERMITTED] = { "not-permitted", 4, false, "This needs root's capabilities.",
+                        "Run as root; in a container use --privileged." },
+        [CODE_CONFIG_INVALID] = { "config-invalid", 78, false, "The configuration cannot be used.",
+                        "Correct the file and line named above; see driverd.conf(5)." },
+        [CODE_INTERNAL] = { "internal", 70, false, "An operation of the system failed unexpectedly.",
+                        "Read the trace above; if it is not a broken machine, please report it." },
+        [CODE_NO_GPU] = { "no-gpu", 10, false, "No NVIDIA GPU is on the PCI bus.",
+                        "Check lspci -d 10de: ; a passed-through GPU must reach this machine." },
+        [CODE_SOURCE_MISSING] = { "driver-source-missing", 11, false,
+                        "There is no driver build for this kernel and no driver source to make one from.",
+                        "Import a build into the store, or name the sources with Source= in driverd.conf." },
+        [CODE_SOURCE_INVALID] = { "driver-source-invalid", 12, false,
+                        "The driver source is not an unpacked NVIDIA kernel module source.",
+                        "Point Source= at the folder that holds Kbuild and nvidia/nv-kernel.o_binary." },
+        [CODE_SOURCE_VERSION] = { "driver-source-version", 13, false,
+                        "The driver source is of another version than the one wanted.",
+                        "Correct Version= (or DRIVER_VERSION) or provide the sources of that version." },
+        [CODE_TREE_MISSING] = { "kernel-tree-missing", 14, false,
+                        "No kernel build tree was found for this kernel.",
+                        "Install the kernel's headers or name its tree with Tree= in driverd.conf." },
+        [CODE_TREE_UNUSABLE] = { "kernel-tree-unusable", 15, false,
+                        "The kernel tree lacks what a module build needs.",
+                        "Provide what is named above, or another tree with Tree=." },
+        [CODE_TREE_MISMATCH] = { "kernel-tree-mismatch", 16, false,
+                        "The kernel tree belongs to another kernel.",
+                        "Provide the tree of the kernel that is named above." },
+        [CODE_TREE_DIRTY] = { "kernel-tree-dirty", 17, false,
+                        "The kernel source tree holds results of an earlier build, so nothing can be built beside it.",
+                        "Provide a clean source tree (make mrproper on a copy)." },
+        [CODE_PREPARE_FAILED] = { "prepare-failed", 18, false, "Preparing the kernel tree failed.",
+                        "Read the first error lines above; the whole log is named there." },
+        [CODE_TOOLCHAIN_MISSING] = { "toolchain-missing", 19, false,
+                        "A tool that the build needs is not installed.",
+                        "Install gcc, make and binutils, or import a finished build." },
+        [CODE_COMPILE_FAILED] = { "compile-failed", 20, false, "Compiling the kernel modules failed.",
+                        "Read the first error lines above; the driver may be too old for this kernel." },
+        [CODE_OUT_OF_MEMORY] = { "out-of-memory", 21, true, "The compiler was killed for lack of memory.",
+                        "Give the build more memory or set Jobs=1." },
+        [CODE_NO_SPACE] = { "no-space", 22, true, "The disk is full.",
+                        "Free space in the store's file system, or move it with Directory=." },
+        [CODE_LINK_FAILED] = { "link-failed", 23, false, "Linking a kernel module failed.",
+                        "Read the linker's message above." },
+        [CODE_BUILD_MISMATCH] = { "build-mismatch", 24, false,
+                        "The modules were built for another kernel than this one.",
+                        "Build for this kernel; both identities are named above." },
+        [CODE_BUILD_DAMAGED] = { "build-damaged", 25, false, "A file of the build is not what was built.",
+                        "Remove the damaged build from the store, it is made again then." },
+        [CODE_STORE_FAILED] = { "store-failed", 26, true, "The store cannot be written.",
+                        "Check that the store's directory is on a writable file system." },
+        [CODE_BUILD_TIMEOUT] = { "build-timeout", 27, true, "The build took longer than allowed.",
+                        "Raise TimeoutSec= in [Build], or find what holds it up." },
+        [CODE_LOAD_REFUSED] = { "load-refused", 30, false, "The kernel refuses the module's signature.",
+                        "Sign the modules with a key this kernel trusts, or end the enforcement." },
+        [CODE_LOAD_NO_DEVICE] = { "load-no-device", 31, false, "The driver found no GPU that it supports.",
+                        "Compare the GPU's PCI id with the driver's supported products." },
+        [CODE_LOAD_FORMAT] = { "load-format", 32, false, "The kernel does not accept the module's format.",
+                        "The module was built for another kernel: build for this one." },
+        [CODE_LOAD_SYMBOLS] = { "load-symbols", 33, false,
+                        "The module needs a kernel symbol that this kernel does not have.",
+                        "Load the module it comes from, or build for this kernel." },
+        [CODE_LOAD_FAILED] = { "load-failed", 34, true, "Loading a kernel module failed.",
+                        "Read the kernel's lines above." },
+        [CODE_DEVICES_MISSING] = { "devices-missing", 35, true,
+                        "The driver is loaded, but device nodes did not appear in time.",
+                        "See the nodes named above and the kernel log; is udevd running?" },
+        [CODE_BUSY] = { "busy", 40, true, "Could not unload NVIDIA driver kernel modules, driver is in use",
+                        "End the processes that are named above, then try again." },
+        [CODE_STUCK] = { "stuck", 41, false, "A kernel operation does not return.",
+                        "Read the kernel stack above; usually only a reboot helps." },
+        [CODE_UNLOAD_FAILED] = { "unload-failed", 42, true, "Unloading a kernel module failed.",
+                        "Read the kernel's lines above." },
+        [CODE_FOREIGN_DRIVER] = { "foreign-driver", 43, false,
+                        "Another NVIDIA driver is loaded that somebody else is responsible for.",
+                        "Unload it, or let that other program keep it and disable this one." },
+        [CODE_DEVICES_LOST] = { "devices-lost", 44, true, "Device nodes vanished.",
+                        "See the kernel log for what happened to the GPU." },
+        [CODE_MODULES_LOST] = { "modules-lost", 45, true, "A driver module was unloaded behind our back.",
+                        "Find out who removed it; restarting the service loads it again." },
+        [CODE_NOT_RUNNING] = { "not-running", 3, false, "The daemon is not running.",
+                        "systemctl start nvidia-driverd, or start the container." },
+};
+
+const char *code_to_string(Code code)
+{
+        return code >= 0 && code < _CODE_MAX ? codes[code].name : "invalid";
+}
+
+Code code_from_string(const char *name)
+{
+        for (Code c = 0; c < _CODE_MAX; c++)
+                if (streq(codes[c].name, name))
+                        return c;
+        return _CODE_INVALID;
+}
+
+int code_exit_status(Code code)
+{
+        return code >= 0 && code < _CODE_MAX ? codes[code].exit_status : 70;
+}
+
+Code code_from_exit_status(int status)
+{
+        for (Code c = 0; c < _CODE_MAX; c++)
+                if (codes[c].exit_status == status)
+                        return c;
+        return _CODE_INVALID;
+}
+
+const char *code_sentence(Code code)
+{
+        return code >= 0 && code < _CODE_MAX ? codes[code].sentence : "";
+}
+
+const char *code_remedy(Code code)
+{
+        return code >= 0 && code < _CODE_MAX ? codes[code].remedy : "";
+}
+
+bool code_is_transient(Code code)
+{
+        return code >= 0 && code < _CODE_MAX && codes[code].transient;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Every way this product can fail: a stable name, an exit status, one
+ * sentence, one next step. Names and statuses are a contract with users'
+ * scripts: they are added to, never changed or used again.
+ */
+
+#include "base/macro.h"
+
+typedef enum Code {
+        CODE_OK,
+        CODE_ALREADY_RUNNING,
+        CODE_USAGE,
+        CODE_NOT_PERMITTED,
+        CODE_CONFIG_INVALID,
+        CODE_INTERNAL,
+        CODE_NO_GPU,
+        CODE_SOURCE_MISSING,
+        CODE_SOURCE_INVALID,
+        CODE_SOURCE_VERSION,
+        CODE_TREE_MISSING,
+        CODE_TREE_UNUSABLE,
+        CODE_TREE_MISMATCH,
+        CODE_TREE_DIRTY,
+        CODE_PREPARE_FAILED,
+        CODE_TOOLCHAIN_MISSING,
+        CODE_COMPILE_FAILED,
+        CODE_OUT_OF_MEMORY,
+        CODE_NO_SPACE,
+        CODE_LINK_FAILED,
+        CODE_BUILD_MISMATCH,
+        CODE_BUILD_DAMAGED,
+        CODE_STORE_FAILED,
+        CODE_BUILD_TIMEOUT,
+        CODE_LOAD_REFUSED,
+        CODE_LOAD_NO_DEVICE,
+        CODE_LOAD_FORMAT,
+        CODE_LOAD_SYMBOLS,
+        CODE_LOAD_FAILED,
+        CODE_DEVICES_MISSING,
+        CODE_BUSY,
+        CODE_STUCK,
+        CODE_UNLOAD_FAILED,
+        CODE_FOREIGN_DRIVER,
+        CODE_DEVICES_LOST,
+        CODE_MODULES_LOST,
+        CODE_NOT_RUNNING,
+        _CODE_MAX,
+        _CODE_INVALID = -EINVAL,
+} Code;
+
+const char *code_to_string(Code code);
+
+/* Returns _CODE_INVALID for a name that is none. */
+Code code_from_string(const char *name);
+
+/* The program's exit status when it ends for this reason. */
+int code_exit_status(Code code);
+
+/* The reverse, for a child's exit status: _CODE_INVALID if no code has it. */
+Code code_from_exit_status(int status);
+
+/* One sentence, without the particulars of the case. */
+const char *code_sentence(Code code);
+
+/* One next step for the person on call. */
+const char *code_remedy(Code code);
+
+/*
+ * True if trying again in this very process can help: the reason is one that
+ * passes by itself (a full disk, a busy driver, a killed compiler). The others
+ * end the daemon, and the unit's RestartPreventExitStatus= names them.
+ */
+bool code_is_transient(Code code);

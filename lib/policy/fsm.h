@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The state machine of the daemon, pure: (machine, event, now) gives a new
+ * state and a list of actions. The manager performs the actions and feeds
+ * their completions back as events that carry the token of the stage they
+ * belong to; a late answer of an abandoned stage has an old token and is
+ * counted and dropped.
+ */
+
+#include "base/macro.h"
+#include "policy/backoff.h"
+#include "policy/code.h"
+
+typedef enum FsmState {
+        FSM_START,
+        FSM_CHECK,   /* gathering facts, making the plan */
+        FSM_ADOPT,   /* taking over a driver that is loaded as wanted */
+        FSM_CLEAR,   /* removing a driver that is loaded, but not as wanted */
+        FSM_PREPARE, /* the kernel tree */
+        FSM_COMPILE,
+        FSM_LINK,
+        FSM_PUBLISH, /* the finished build, into the store */
+        FSM_LOAD,
+        FSM_AWAIT_DEVICES,
+        FSM_SERVICES,
+        FSM_READY,
+        FSM_DEGRADED, /* was ready; something it promised is gone */
+        FSM_BUSY,     /* somebody holds the driver that has to go; tries again */
+        FSM_BACKOFF,  /* failed for a reason that may pass; tries again */
+        FSM_STUCK,    /* a kernel operation does not return */
+        FSM_STOPPING,
+        FSM_UNLOAD,
+        FSM_STOPPED, /* the end, asked for */
+        FSM_FAILED,  /* the end, with a code */
+        _FSM_STATE_MAX,
+        _FSM_STATE_INVALID = -EINVAL,
+} FsmState;
+
+typedef enum FsmEventType {
+        FSM_EV_START,
+        FSM_EV_PLANNED, /* CHECK is done: .steps says which stages run */
+        FSM_EV_DONE,    /* the stage with .token succeeded */
+        FSM_EV_FAILED,  /* the stage with .token failed with .code */
+        FSM_EV_BUSY,    /* the stage with .token found holders */
+        FSM_EV_OVERDUE, /* the kernel operation of the stage with .token passed its deadline */
+        FSM_EV_TIMER,   /* the timer that was armed with .token elapsed */
+        FSM_EV_LOST,    /* something that READY promised is gone: .code */
+        FSM_EV_HEALED,  /* and it is back */
+        FSM_EV_STOP,    /* the administrator wants it all down */
+        _FSM_EV_MAX,
+        _FSM_EV_INVALID = -EINVAL,
+} FsmEventType;
+
+typedef struct FsmEvent {
+        FsmEventType type;
+        unsigned token; /* of DONE, FAILED, BUSY, OVERDUE, TIMER, PLANNED */
+        unsigned steps; /* of PLANNED: bit mask of FSM_STEP(state) */
+        Code code;      /* of FAILED, LOST, and of PLANNED when nothing can be done */
+} FsmEvent;
+
+#define FSM_STEP(state) (1u << (state))
+
+typedef enum FsmActionType {
+        FSM_ACT_CANCEL, /* end what the left state had running, it answers to nobody any more */
+        FSM_ACT_ENTER,  /* begin the work of the current state under the current token */
+        FSM_ACT_TIMER,  /* arm the state's timer, .due */
+        FSM_ACT_EXIT,   /* leave the event loop with .code */
+} FsmActionType;
+
+typedef struct FsmAction {
+        FsmActionType type;
+        usec_t due; /* of TIMER: absolute, same clock as "now" */
+        Code code;  /* of EXIT */
+} FsmAction;
+
+enum { FSM_ACTIONS_MAX = 4 };
+
+typedef struct FsmActions {
+        FsmAction items[FSM_ACTIONS_MAX];
+        unsigned n;
+} FsmActions;
+
+typedef struct FsmConfig {
+        Backoff retry;
+        unsigned attempts;    /* consecutive transient failures until FAILED; 0 never gives up */
+        usec_t stop_deadline; /* from STOP to the end, also when a kernel operation hangs */
+} FsmConfig;
+
+typedef struct Fsm {
+        FsmConfig config;
+        FsmState state;
+        FsmState stuck_in; /* which stage hangs, in STUCK */
+        usec_t since;      /* when the state was entered */
+        unsigned token;    /* of the stage that runs now */
+        unsigned steps;    /* what is left of the plan */
+        unsigned attempt;  /* consecutive transient failures */
+        unsigned n_stale;  /* late answers that were dropped */
+        Code code; /* why it is not well: in FAILED, DEGRADED, BACKOFF, BUSY, UNLOAD after a failure */
+        bool stop_wanted;
+        bool loading;  /* LOAD ran in this attempt: a failure later takes the modules out again */
+        bool promised; /* READY was reached since the last CHECK */
+} Fsm;
+
+void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now);
+
+/*
+ * Advances the machine by one event. @ret is filled with what the manager has
+ * to do, in order; it may be empty. Never fails: every pair of state and event
+ * is defined, an event that means nothing in a state is ignored.
+ */
+void fsm_step(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *ret);
+
+/* True while a kernel operation runs that cannot be called back. */
+bool fsm_state_is_kernel_operation(FsmState state);
+
+/* True if the state's work is a stage of the plan. */
+bool fsm_state_is_stage(FsmState state);
+
+const char *fsm_state_to_string(FsmState state);
+FsmState fsm_state_from_string(const char *name);
+const char *fsm_event_to_string(FsmEventType type);
