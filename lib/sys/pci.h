@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The GPUs on the PCI bus: /sys/bus/pci/devices. */
+
+#include "base/root.h"
+#include "policy/facts.h"
+
+/*
+ * NVIDIA display devices (vendor 10de; class 0300, VGA, or 0302, 3D), sorted by
+ * address, with the driver that is bound to each. No PCI bus means no GPUs; a
+ * device that goes away while it is read is left out.
+ * Returns 0 or a negative errno; @ret is the caller's to gpu_facts_done().
+ */
+int pci_read_gpus(const Root *root, GpuFacts *ret);
