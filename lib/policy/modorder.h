@@ -50,9 +50,9 @@ typedef struct ModuleUses {
 void module_uses_done(ModuleUses *u);
 
 /*
- * The real use of every module of @removable that is loaded: its reference
- * count without those modules that hold it. Modules that nobody uses are
- * left out; so *@ret is empty exactly if all of @removable can go, one after the other.
+ * The real use of every module of @removable that is live: its reference count
+ * without those modules that hold it. Modules that nobody uses are left out; so
+ * *@ret is empty exactly if all of @removable can go, one after the other.
  * Returns 0 or a negative errno.
  */
 int modorder_uses(const ModuleFacts *facts, char *const *removable, ModuleUses *ret);
