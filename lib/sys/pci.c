@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * GPUs as the PCI bus shows them, whether or not a driver is bound. Only sysfs
+ * attributes are read, never config space: reading that can wake a device up.
+ *
+ * A GPU of NVIDIA is several PCI functions; sound, USB and UCSI have classes of
+ * their own and are not ours. In /sys/bus/pci/devices every entry is a symlink
+ * into /sys/devices; in a fixture it may as well be a directory.
+ */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/pci.h"
+
+#define DEVICES "sys/bus/pci/devices"
+
+enum {
+        PCI_VENDOR_NVIDIA = 0x10de,
+        PCI_CLASS_VGA = 0x0300,
+        PCI_CLASS_3D = 0x0302,
+        ATTRIBUTE_MAX = 64,
+};
+
+/* Positive: no such attribute, or no number in it; the device is none of ours. */
+static int read_number(
+                const Root *root, const char *address, const char *attribute, uint64_t max, uint64_t *ret)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        int r;
+
+        path = str_format(DEVICES "/%s/%s", address, attribute);
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_read_line(root, path, ATTRIBUTE_MAX, &text);
+        if (r)
+                return r < 0 ? err_trace(r) : r;
+        return str_to_u64(text, 0, 0, max, ret) == 0 ? 0 : ROOT_E_ABSENT;
+}
+
+/* The driver is the last part of the link's text; no link, no driver. */
+static int read_driver(const Root *root, const char *address, char **ret)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        const char *slash;
+        int r;
+
+        path = str_format(DEVICES "/%s/driver", address);
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_readlink(root, path, &text);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+
+        slash = strrchr(text, '/');
+        r = str_replace(ret, slash ? slash + 1 : text);
+        return r ? err_trace(r) : 0;
+}
+
+static bool is_display(uint64_t class)
+{
+        return class >> 8 == PCI_CLASS_VGA || class >> 8 == PCI_CLASS_3D;
+}
+
+/* Positive: not a GPU of ours, or gone. */
+static int read_gpu(const Root *root, const char *address, GpuFact *gpu)
+{
+        uint64_t vendor, device, class;
+        int r;
+
+        r = read_number(root, address, "vendor", UINT16_MAX, &vendor);
+        if (r == 0 && vendor != PCI_VENDOR_NVIDIA)
+                return ROOT_E_ABSENT;
+        if (r == 0)
+                r = read_number(root, address, "class", 0xffffff, &class);
+        if (r == 0 && !is_display(class))
+                return ROOT_E_ABSENT;
+        if (r == 0)
+                r = read_number(root, address, "device", UINT16_MAX, &device);
+        if (r)
+                return r < 0 ? err_trace(r) : r;
+
+        gpu->vendor = (uint16_t)vendor;
+        gpu->device = (uint16_t)device;
+        gpu->class = (uint32_t) class;
+        r = str_replace(&gpu->address, address);
+        if (r == 0)
+                r = read_driver(root, address, &gpu->driver);
+        return r ? err_trace(r) : 0;
+}
+
+int pci_read_gpus(const Root *root, GpuFacts *ret)
+{
+        _cleanup_(gpu_facts_done) GpuFacts gpus = {};
+        _cleanup_strv_ char **addresses = NULL;
+        int r;
+
+        r = root_list(root, DEVICES, &addresses);
+        if (r < 0)
+                return err_trace(r);
+
+        STRV_FOREACH (address, addresses) {
+                _cleanup_(gpu_fact_done) GpuFact gpu = {};
+
+                r = read_gpu(root, *address, &gpu);
+                if (r == 0)
+                        r = gpu_facts_add(&gpus, &gpu);
+                if (r < 0)
+                        return err_trace(r);
+        }
+
+        *ret = gpus;
+        gpus = (GpuFacts){};
+        return 0;
+}
