@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The single-instance lock. flock(2) belongs to the open file description, so
+ * the kernel gives it back however the process ends, and a file that a killed
+ * daemon left behind is no obstacle.
+ *
+ * Two races are closed here. Between our open() and our flock() the holder may
+ * remove the file: we would then hold a lock on a file without a name, and the
+ * next process would lock another one; so after locking, the name must still
+ * lead to our inode, or we begin again. And on release the file is removed
+ * before the lock goes, or we might remove the file of the next one.
+ *
+ * The lock is inherited over fork(); O_CLOEXEC ends that at the exec.
+ */
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/pidlock.h"
+
+enum { ACQUIRE_ATTEMPTS = 16 };
+
+struct PidLock {
+        int directory_fd;
+        int fd;
+};
+
+static PidLock *pidlock_free(PidLock *lock)
+{
+        if (!lock)
+                return NULL;
+        safe_close(lock->fd);
+        safe_close(lock->directory_fd);
+        free(lock);
+        return NULL;
+}
+DEFINE_CLEANUP(PidLock, pidlock_free);
+
+static int pidlock_new(PidLock **ret)
+{
+        PidLock *lock = calloc(1, sizeof(*lock));
+
+        if (!lock)
+                return err_origin(-ENOMEM);
+        lock->directory_fd = -EBADF;
+        lock->fd = -EBADF;
+        *ret = lock;
+        return 0;
+}
+
+static int open_directory(const Root *root, int *ret_fd)
+{
+        int r;
+
+        r = root_mkdirs(root, PIDLOCK_DIRECTORY, 0755);
+        if (r)
+                return err_trace(r);
+        r = root_open(root, PIDLOCK_DIRECTORY, O_RDONLY | O_DIRECTORY, ret_fd);
+        return r ? err_fold(r) : 0;
+}
+
+/* O_NONBLOCK: should it be a FIFO, we want to find out, not to wait for a writer. */
+static int open_file(int directory_fd, int *ret_fd)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+
+        fd = openat(directory_fd, PIDLOCK_NAME,
+                        O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return err_origin(-errno);
+        if (fstat(fd, &st) < 0)
+                return err_origin(-errno);
+        if (!S_ISREG(st.st_mode))
+                return err_origin(-EINVAL);
+
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* Whether the name still leads to the file that we hold. */
+static bool is_ours(const PidLock *lock)
+{
+        struct stat held, named;
+
+        return fstat(lock->fd, &held) == 0 &&
+               fstatat(lock->directory_fd, PIDLOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+               held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* The script writes its number after it has the lock, so for a moment there may be none. */
+static pid_t read_pid(int fd)
+{
+        char text[32] = {};
+        uint64_t pid;
+
+        if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+                return 0;
+        return str_to_u64(str_strip(text), 10, 1, INT32_MAX, &pid) == 0 ? (pid_t)pid : 0;
+}
+
+static int write_pid(int fd, pid_t pid)
+{
+        char text[32];
+        int n;
+
+        n = snprintf(text, sizeof(text), "%d\n", (int)pid);
+        if (ftruncate(fd, 0) < 0)
+                return err_origin(-errno);
+        if (pwrite(fd, text, (size_t)n, 0) != n)
+                return err_origin(-EIO);
+        return 0;
+}
+
+/* Opens and locks once; *@ret_ours is false if the file was taken away under us. */
+static int try_lock(PidLock *lock, pid_t *reterr_pid, bool *ret_ours)
+{
+        int r;
+
+        lock->fd = safe_close(lock->fd);
+        r = open_file(lock->directory_fd, &lock->fd);
+        if (r)
+                return err_trace(r);
+
+        if (flock(lock->fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK)
+                        return err_origin(-errno);
+                *reterr_pid = read_pid(lock->fd);
+                return PIDLOCK_E_HELD;
+        }
+        *ret_ours = is_ours(lock);
+        return 0;
+}
+
+int pidlock_acquire(const Root *root, pid_t pid, PidLock **ret, pid_t *reterr_pid)
+{
+        _cleanup_(pidlock_freep) PidLock *lock = NULL;
+        bool ours = false;
+        int r;
+
+        r = pidlock_new(&lock);
+        if (r == 0)
+                r = open_directory(root, &lock->directory_fd);
+        if (r)
+                return err_trace(r);
+
+        for (unsigned i = 0; i < ACQUIRE_ATTEMPTS && !ours; i++) {
+                r = try_lock(lock, reterr_pid, &ours);
+                if (r)
+                        return r < 0 ? err_trace(r) : PIDLOCK_E_HELD;
+        }
+        if (!ours)
+                return err_origin(-ESTALE);
+
+        r = write_pid(lock->fd, pid);
+        if (r)
+                return err_trace(r);
+        *ret = TAKE_PTR(lock);
+        return 0;
+}
+
+PidLock *pidlock_release(PidLock *lock)
+{
+        if (lock && is_ours(lock))
+                (void)unlinkat(lock->directory_fd, PIDLOCK_NAME, 0);
+        return pidlock_free(lock);
+}
