@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What to say about a name that is not in the table. Most of them are a letter
+ * away from one that is, or stand in the wrong section; the person who made
+ * the mistake should not have to open the manual to see it.
+ */
+
+#include <ctype.h>
+
+#include "base/str.h"
+#include "policy/config-table.h"
+
+enum { NAME_MAX_COMPARED = 32 }; /* longer names are not like any of ours */
+
+static unsigned letters_differ(char a, char b)
+{
+        return tolower((unsigned char)a) != tolower((unsigned char)b);
+}
+
+/* Levenshtein distance without regard to case; UINT32_MAX for names that are too long. */
+static unsigned distance(const char *a, const char *b)
+{
+        size_t n_a = strlen(a), n_b = strlen(b);
+        unsigned row[NAME_MAX_COMPARED + 1];
+
+        if (n_a > NAME_MAX_COMPARED || n_b > NAME_MAX_COMPARED)
+                return UINT32_MAX;
+
+        for (unsigned j = 0; j <= n_b; j++)
+                row[j] = j;
+
+        for (unsigned i = 1; i <= n_a; i++) {
+                unsigned diagonal = row[0];
+
+                row[0] = i;
+                for (unsigned j = 1; j <= n_b; j++) {
+                        unsigned above = row[j];
+
+                        row[j] = MIN(MIN(above, row[j - 1]) + 1,
+                                        diagonal + letters_differ(a[i - 1], b[j - 1]));
+                        diagonal = above;
+                }
+        }
+        return row[n_b];
+}
+
+/* Near means: at most a third of the letters are wrong. */
+static bool is_near(unsigned d, const char *name)
+{
+        return d <= MAX(strlen(name) / 3, (size_t)1);
+}
+
+static const char *nearest_section(const char *section)
+{
+        const char *nearest = NULL;
+        unsigned best = UINT32_MAX;
+
+        for (const ConfigSection *s = config_sections; s->name; s++) {
+                unsigned d = distance(section, s->name);
+
+                if (d < best && is_near(d, s->name)) {
+                        best = d;
+                        nearest = s->name;
+                }
+        }
+        return nearest;
+}
+
+static const char *nearest_key(const char *section, const char *key)
+{
+        const char *nearest = NULL;
+        unsigned best = UINT32_MAX;
+
+        for (const ConfigKey *k = config_keys; k->section; k++) {
+                unsigned d = distance(key, k->key);
+
+                if (streq(k->section, section) && d < best && is_near(d, k->key)) {
+                        best = d;
+                        nearest = k->key;
+                }
+        }
+        return nearest;
+}
+
+/* The section a key belongs to, if it is one of ours. */
+static const char *home_of_key(const char *key)
+{
+        for (const ConfigKey *k = config_keys; k->section; k++)
+                if (strcasecmp(k->key, key) == 0)
+                        return k->section;
+        return NULL;
+}
+
+static char *list_sections(void)
+{
+        _cleanup_strv_ char **l = NULL;
+
+        for (const ConfigSection *s = config_sections; s->name; s++)
+                if (strv_pushf(&l, "[%s]", s->name))
+                        return NULL;
+        return strv_join(l, " ");
+}
+
+static char *list_keys(const char *section)
+{
+        _cleanup_strv_ char **l = NULL;
+
+        for (const ConfigKey *k = config_keys; k->section; k++)
+                if (streq(k->section, section) && strv_pushf(&l, "%s=", k->key))
+                        return NULL;
+        return strv_join(l, " ");
+}
+
+char *config_explain_section(const char *section)
+{
+        const char *nearest = nearest_section(section);
+        _cleanup_free_ char *all = NULL;
+
+        if (nearest)
+                return str_format("no such section, did you mean [%s]?", nearest);
+
+        all = list_sections();
+        return all ? str_format("no such section, there are %s", all) : NULL;
+}
+
+char *config_explain_key(const char *section, const char *key)
+{
+        const char *nearest = nearest_key(section, key), *home = home_of_key(key);
+        _cleanup_free_ char *all = NULL;
+
+        if (nearest)
+                return str_format("no such key in [%s], did you mean %s=?", section, nearest);
+        if (home)
+                return str_format("no such key in [%s], it belongs to [%s]", section, home);
+
+        all = list_keys(section);
+        return all ? str_format("no such key in [%s], there are %s", section, all) : NULL;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Values of the configuration: from text to field, one small parser per kind.
+ * A parser builds the new value aside and puts it into the field as its last
+ * step, so a value that is refused leaves the earlier one in place.
+ *
+ * The parsers are strict on purpose. A configuration that is guessed at is
+ * found out at three in the morning; one that is refused is found out when it
+ * is written.
+ */
+
+#include <ctype.h>
+#include <limits.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "policy/config-table.h"
+
+enum {
+        MODULE_NAME_MAX = 55, /* the kernel's MODULE_NAME_LEN on 64 bits, less the NUL */
+        VERSION_PARTS_MAX = 4,
+        VERSION_DIGITS_MAX = 5,
+};
+
+#define SPAN_MIN  USEC_PER_MSEC
+#define DELAY_MAX (24 * USEC_PER_HOUR)
+
+static const char *const driver_choices[] = {
+        [DRIVER_CHOICE_AUTO] = "auto",
+        [DRIVER_CHOICE_PROPRIETARY] = "proprietary",
+        [DRIVER_CHOICE_OPEN] = "open",
+};
+_Static_assert(ELEMENTSOF(driver_choices) == _DRIVER_CHOICE_MAX, "each type has a name");
+
+const char *driver_choice_to_string(DriverChoice type)
+{
+        return type >= 0 && type < _DRIVER_CHOICE_MAX ? driver_choices[type] : NULL;
+}
+
+DriverChoice driver_choice_from_string(const char *name)
+{
+        for (DriverChoice type = 0; type < _DRIVER_CHOICE_MAX; type++)
+                if (streq(driver_choices[type], name))
+                        return type;
+        return _DRIVER_CHOICE_INVALID;
+}
+
+/* "535.261.03", "535": digits and dots. */
+static bool version_is_valid(const char *s)
+{
+        unsigned parts = 0;
+
+        for (;;) {
+                size_t n = strspn(s, "0123456789");
+
+                if (n == 0 || n > VERSION_DIGITS_MAX || ++parts > VERSION_PARTS_MAX)
+                        return false;
+                s += n;
+                if (!*s)
+                        return true;
+                if (*s++ != '.')
+                        return false;
+        }
+}
+
+bool config_modname_is_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        if (n == 0 || n > MODULE_NAME_MAX || !isalnum((unsigned char)*s))
+                return false;
+        for (; *s; s++)
+                if (!isalnum((unsigned char)*s) && *s != '_' && *s != '-')
+                        return false;
+        return true;
+}
+
+/*
+ * The kernel's next_arg() cuts at blanks outside of double quotes, and knows no
+ * escape. An open quote would swallow the next parameter, so it is refused.
+ */
+static const char *skip_parameter_value(const char *s)
+{
+        bool quoted = false;
+
+        for (; *s && (quoted || !isspace((unsigned char)*s)); s++)
+                if (*s == '"')
+                        quoted = !quoted;
+        return quoted ? NULL : s;
+}
+
+bool config_parameters_are_valid(const char *s)
+{
+        for (;;) {
+                size_t n;
+
+                s += strspn(s, " \t");
+                if (!*s)
+                        return true;
+                for (n = 0; isalnum((unsigned char)s[n]) || s[n] == '_' || s[n] == '-'; n++)
+                        ;
+                s += n;
+                if (n == 0 || (*s && *s != '=' && !isspace((unsigned char)*s)))
+                        return false;
+                s = skip_parameter_value(s);
+                if (!s)
+                        return false;
+        }
+}
+
+static int set_string(char **field, char *value)
+{
+        if (!value)
+                return err_origin(-ENOMEM);
+        free(*field);
+        *field = value;
+        return 0;
+}
+
+/* Refuses "..", which would mean something else once a symlink is involved; drops empty components. */
+static int parse_path(const char *value, char **field)
+{
+        _cleanup_strv_ char **parts = NULL;
+        _cleanup_free_ char *joined = NULL;
+        int r;
+
+        if (*value != '/' || strlen(value) >= PATH_MAX)
+                return CONFIG_E_BAD_VALUE;
+
+        r = strv_split(value, "/", &parts);
+        if (r)
+                return err_trace(r);
+        if (!parts || strv_contains(parts, "..") || strv_contains(parts, "."))
+                return CONFIG_E_BAD_VALUE;
+
+        joined = strv_join(parts, "/");
+        if (!joined)
+                return err_origin(-ENOMEM);
+        return err_trace(set_string(field, str_format("/%s", joined)));
+}
+
+/* A name for execvp(3) or an absolute path; blanks would be arguments, and those are the build's business.
+ */
+static int parse_program(const char *value, char **field)
+{
+        for (const char *p = value; *p; p++)
+                if (!isalnum((unsigned char)*p) && !strchr("._+-/", *p))
+                        return CONFIG_E_BAD_VALUE;
+        if (*value == '-')
+                return CONFIG_E_BAD_VALUE;
+        if (strchr(value, '/')) {
+                int r = parse_path(value, field);
+
+                return r < 0 ? err_trace(r) : r;
+        }
+        return err_trace(set_string(field, strdup(value)));
+}
+
+static bool has_module(char *const *l, const char *name)
+{
+        STRV_FOREACH (s, l)
+                if (modname_eq(*s, name))
+                        return true;
+        return false;
+}
+
+static int parse_modules(const char *value, bool append, char ***field)
+{
+        _cleanup_strv_ char **words = NULL, **l = NULL;
+        int r;
+
+        r = strv_split(value, " \t,", &words);
+        if (r)
+                return err_trace(r);
+        if (!words)
+                return CONFIG_E_BAD_VALUE;
+
+        r = strv_copy(append ? *field : NULL, &l);
+        if (r)
+                return err_trace(r);
+
+        STRV_FOREACH (word, words) {
+                if (!config_modname_is_valid(*word))
+                        return CONFIG_E_BAD_VALUE;
+                if (has_module(l, *word))
+                        continue;
+                r = strv_push(&l, *word);
+                if (r)
+                        return err_trace(r);
+        }
+
+        strv_free(*field);
+        *field = TAKE_PTR(l);
+        return 0;
+}
+
+static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
+{
+        uint64_t number;
+
+        if (str_to_u64(value, 10, key->min, key->max, &number))
+                return CONFIG_E_BAD_VALUE;
+        *field = (unsigned)number;
+        return 0;
+}
+
+static int parse_span(const char *value, usec_t max, usec_t *field)
+{
+        usec_t span;
+
+        if (str_to_usec(value, &span) || span < SPAN_MIN || span > max)
+                return CONFIG_E_BAD_VALUE;
+        *field = span;
+        return 0;
+}
+
+static int parse_type(const char *value, DriverChoice *field)
+{
+        DriverChoice type = driver_choice_from_string(value);
+
+        if (type < 0)
+                return CONFIG_E_BAD_VALUE;
+        *field = type;
+        return 0;
+}
+
+static int parse(const ConfigKey *key, const char *value, bool append, void *field)
+{
+        switch (key->kind) {
+        case CONFIG_VERSION:
+                return version_is_valid(value) ? set_string(field, strdup(value)) : CONFIG_E_BAD_VALUE;
+        case CONFIG_TYPE:
+                return parse_type(value, field);
+        case CONFIG_PATH:
+                return parse_path(value, field);
+        case CONFIG_PROGRAM:
+                return parse_program(value, field);
+        case CONFIG_MODULES:
+                return parse_modules(value, append, field);
+        case CONFIG_NUMBER:
+                return parse_number(key, value, field);
+        case CONFIG_SPAN:
+                return parse_span(value, USEC_INFINITY, field);
+        case CONFIG_DELAY:
+                return parse_span(value, DELAY_MAX, field);
+        case CONFIG_BOOL:
+                return str_to_bool(value, field) ? CONFIG_E_BAD_VALUE : 0;
+        case _CONFIG_KIND_MAX:
+                break;
+        }
+        return err_origin(-ENOTRECOVERABLE);
+}
+
+int config_parse(const ConfigKey *key, const char *value, bool append, void *field)
+{
+        int r;
+
+        if (!*value) {
+                config_clear(key, field);
+                return 0;
+        }
+
+        r = parse(key, value, append, field);
+        return r < 0 ? err_trace(r) : r;
+}
+
+void config_clear(const ConfigKey *key, void *field)
+{
+        switch (key->kind) {
+        case CONFIG_VERSION:
+        case CONFIG_PATH:
+        case CONFIG_PROGRAM:
+                freep(field);
+                break;
+        case CONFIG_MODULES:
+                *(char ***)field = strv_free(*(char ***)field);
+                break;
+        case CONFIG_TYPE:
+        case CONFIG_NUMBER:
+        case CONFIG_SPAN:
+        case CONFIG_DELAY:
+        case CONFIG_BOOL:
+        case _CONFIG_KIND_MAX:
+                break;
+        }
+}
+
+char *config_expectation(const ConfigKey *key)
+{
+        switch (key->kind) {
+        case CONFIG_VERSION:
+                return strdup("a version of digits and dots such as 535.261.03, or a branch such as 535");
+        case CONFIG_TYPE:
+                return strdup("one of auto, proprietary and open");
+        case CONFIG_PATH:
+                return strdup("an absolute path without quotes, \".\" and \"..\", and not / itself");
+        case CONFIG_PROGRAM:
+                return strdup("the name of a program or its absolute path, without arguments");
+        case CONFIG_MODULES:
+                return strdup("names of kernel modules with blanks between them");
+        case CONFIG_NUMBER:
+                return str_format("a whole number from %u to %u", key->min, key->max);
+        case CONFIG_SPAN:
+                return strdup("a time span such as 90, 2min or 1min 30s, of 1ms or longer, or infinity");
+        case CONFIG_DELAY:
+                return strdup("a time span such as 90, 2min or 1min 30s, from 1ms to 24h");
+        case CONFIG_BOOL:
+                return strdup("yes or no");
+        case _CONFIG_KIND_MAX:
+                break;
+        }
+        return NULL;
+}

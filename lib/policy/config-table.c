@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of the configuration. Defaults, validation, the shipped
+ * driverd.conf and driverd.conf(5) all come from here, so that they cannot
+ * disagree; a new key is one entry here and one field in Config.
+ *
+ * The documentation is plain text in whole sentences: the conf file wraps it
+ * into comments, the man page escapes it for roff. What a value may look like
+ * and what the default is, is added from the other columns.
+ */
+
+#include "policy/config-table.h"
+
+const ConfigSection config_sections[] = {
+        { "Driver", "Which driver, and which of its modules." },
+        { "Kernel", "The kernel that the driver is built for." },
+        { "Build", "How the driver is compiled and linked." },
+        { "Store", "Where finished builds are kept." },
+        { "Load", "How modules are loaded and devices waited for." },
+        { "Stop", "How the driver is taken down." },
+        { "Retry", "What happens after a failure that may pass by itself, such as a driver in use or a full disk." },
+        { CONFIG_PARAMETERS,
+                        "Parameters of kernel modules, one module per key. Repeated assignments append; an "
+                        "empty one forgets what was assigned before. Values with blanks are written in "
+                        "double quotes, as on the kernel's command line." },
+        {},
+};
+
+#define KEY(_section, _key, _kind, _field, _initial, _doc)                                                  \
+        {                                                                                                   \
+                .section = _section, .key = _key, .kind = _kind, .offset = offsetof(Config, _field),        \
+                .initial = _initial, .doc = _doc                                                            \
+        }
+
+#define NUMBER(_section, _key, _field, _min, _max, _initial, _doc)                                          \
+        {                                                                                                   \
+                .section = _section, .key = _key, .kind = CONFIG_NUMBER,                                    \
+                .offset = offsetof(Config, _field), .min = _min, .max = _max, .initial = _initial,          \
+                .doc = _doc                                                                                 \
+        }
+
+const ConfigKey config_keys[] = {
+        KEY("Driver", "Version", CONFIG_VERSION, driver_version, "",
+                        "Version of the driver, or its branch. Another driver is neither built nor loaded. "
+                        "If empty, the highest version that is available is used."),
+        KEY("Driver", "Type", CONFIG_TYPE, driver_type, "auto",
+                        "Which kernel modules to build from the driver's sources: NVIDIA's proprietary ones or the "
+                        "open ones. With auto, what the sources are decides."),
+        KEY("Driver", "Source", CONFIG_PATH, driver_source, "",
+                        "Directory with the unpacked sources of the driver's kernel modules. It is only read. "
+                        "If empty, the usual places below /usr/src and /opt/nvidia are searched."),
+        KEY("Driver", "Modules", CONFIG_MODULES, modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm",
+                        "The driver's modules to load; nvidia must be among them. Their order does not matter, it "
+                        "follows from the modules' own dependencies. The first assignment replaces the default, "
+                        "further ones append, an empty one empties the list."),
+        KEY("Driver", "Prerequisites", CONFIG_MODULES, prerequisites,
+                        "i2c_core ipmi_msghandler ipmi_devintf video",
+                        "Modules of the kernel itself that are loaded before the driver if the host has them. Those "
+                        "it does not have are left out without a word. Assignments add up as those of Modules= do."),
+
+        KEY("Kernel", "Tree", CONFIG_PATH, kernel_tree, "",
+                        "Directory with the kernel's headers or sources. It is only read. If empty, the usual places "
+                        "are searched, such as /lib/modules/RELEASE/build, /usr/src/linux-RELEASE and /usr/src/linux."),
+
+        NUMBER("Build", "Jobs", build_jobs, 0, 1024, "0",
+                        "How many compilers run at the same time. 0 chooses from the number of CPUs and the memory "
+                        "that there is."),
+        KEY("Build", "TimeoutSec", CONFIG_SPAN, build_timeout, "30min",
+                        "How long a build may take in all before it is stopped."),
+        KEY("Build", "Compiler", CONFIG_PROGRAM, build_compiler, "",
+                        "The C compiler. If empty, it is the one that the kernel was built with, as its configuration "
+                        "names it in CONFIG_CC_VERSION_TEXT."),
+        KEY("Build", "IgnoreCompilerMismatch", CONFIG_BOOL, build_ignore_compiler_mismatch, "no",
+                        "Whether to build even if the compiler's major version is not the one that the kernel was "
+                        "built with. Such modules may not load, or may crash the machine."),
+        KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
+                        "Whether the modules keep their debugging information. They become many times as big."),
+
+        KEY("Store", "Directory", CONFIG_PATH, store_directory, "/var/lib/nvidia-driverd",
+                        "Directory of the builds. It is made if it is not there."),
+        NUMBER("Store", "Keep", store_keep, 1, 100, "3",
+                        "How many builds to keep. The one in use and the last good one are never removed."),
+
+        KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
+                        "How long one operation of the kernel, such as loading a module, may take. An operation that "
+                        "takes longer is not interrupted, because it cannot be; the state becomes STUCK until the "
+                        "kernel answers."),
+        KEY("Load", "DeviceTimeoutSec", CONFIG_SPAN, device_timeout, "30s",
+                        "How long to wait for the device nodes of every GPU once the modules are loaded."),
+
+        KEY("Stop", "TimeoutSec", CONFIG_SPAN, stop_timeout, "8s",
+                        "How long to wait on stop for programs to let go of the driver. After that the driver stays "
+                        "loaded for them, and the daemon ends with the names of those who hold it. The default "
+                        "is inside of the ten seconds that docker stop gives."),
+
+        NUMBER("Retry", "Attempts", retry_attempts, 0, 10000, "5",
+                        "How many attempts are made before giving up. 0 never gives up."),
+        KEY("Retry", "DelaySec", CONFIG_DELAY, retry_delay, "2s",
+                        "How long to wait before the second attempt. The delay doubles with each further one."),
+        KEY("Retry", "MaxDelaySec", CONFIG_DELAY, retry_max_delay, "5min",
+                        "The longest delay between two attempts. It may not be shorter than DelaySec=."),
+        {},
+};
+
+/* In the order to apply them: a later variable wins over an earlier one for the same key. */
+const ConfigVariable config_variables[] = {
+        { "DRIVER_VERSION", "Driver", "Version", NULL, "Stands for Version= in [Driver]." },
+        { "OPEN_KERNEL_MODULES_ENABLED", "Driver", "Type", "open",
+                        "An older way to say Type=open in [Driver]: true chooses the open modules, false says "
+                        "nothing. KERNEL_MODULE_TYPE wins over it." },
+        { "KERNEL_MODULE_TYPE", "Driver", "Type", NULL, "Stands for Type= in [Driver]." },
+        { "MAX_THREADS", "Build", "Jobs", NULL, "Stands for Jobs= in [Build]." },
+        {},
+};
+
+bool config_section_is_known(const char *section)
+{
+        for (const ConfigSection *s = config_sections; s->name; s++)
+                if (streq(s->name, section))
+                        return true;
+        return false;
+}
+
+const ConfigKey *config_key_find(const char *section, const char *key)
+{
+        for (const ConfigKey *k = config_keys; k->section; k++)
+                if (streq(k->section, section) && streq(k->key, key))
+                        return k;
+        return NULL;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The configuration of the daemon: one struct of plain values, and the
+ * functions that put text into it. Where the text comes from (files,
+ * environment, command line) is not known here.
+ */
+
+#include "base/macro.h"
+
+/* Which driver the administrator wants; what a source is, is policy/driversource.h's DriverType. */
+typedef enum DriverChoice {
+        DRIVER_CHOICE_AUTO, /* whatever the sources are */
+        DRIVER_CHOICE_PROPRIETARY,
+        DRIVER_CHOICE_OPEN,
+        _DRIVER_CHOICE_MAX,
+        _DRIVER_CHOICE_INVALID = -EINVAL,
+} DriverChoice;
+
+const char *driver_choice_to_string(DriverChoice type);
+DriverChoice driver_choice_from_string(const char *name);
+
+/* One line of [Parameters]. */
+typedef struct ConfigParameters {
+        char *module; /* as written in the file */
+        char *text;   /* "NVreg_X=1 NVreg_Y=2", NULL after a reset */
+} ConfigParameters;
+
+/* Strings that are not set are NULL. Paths are absolute, without a slash at the end. */
+typedef struct Config {
+        char *driver_version;
+        DriverChoice driver_type;
+        char *driver_source;
+        char **modules;       /* contains nvidia once config_check() has run */
+        char **prerequisites; /* may be empty */
+
+        char *kernel_tree;
+
+        unsigned build_jobs; /* 0: from CPUs and memory */
+        usec_t build_timeout;
+        char *build_compiler; /* a name to look up or an absolute path */
+        bool build_ignore_compiler_mismatch;
+        bool build_debug_info;
+
+        char *store_directory;
+        unsigned store_keep;
+
+        usec_t load_timeout;
+        usec_t device_timeout;
+        usec_t stop_timeout;
+
+        unsigned retry_attempts; /* 0: never give up */
+        usec_t retry_delay;
+        usec_t retry_max_delay;
+
+        ConfigParameters *parameters;
+        size_t n_parameters;
+
+        uint64_t assigned; /* one bit per key of the table: somebody has assigned it */
+} Config;
+
+enum {
+        _CONFIG_E_SUCCESS,
+        CONFIG_E_UNKNOWN_SECTION,
+        CONFIG_E_UNKNOWN_KEY,
+        CONFIG_E_BAD_VALUE,
+};
+
+/* A configuration with every key at its default. Returns 0 or -ENOMEM. */
+int config_new(Config **ret);
+Config *config_free(Config *config);
+DEFINE_CLEANUP(Config, config_free);
+
+/**
+ * config_assign() - One "Key=value" line
+ * @config:             configuration to change
+ * @section:            section without its brackets
+ * @key:                key, or the module's name in [Parameters]
+ * @value:              text; blanks around it do not count
+ * @reterr_expected:    on a positive code: half a sentence for a person, owned
+ *                      by the caller ("expected yes or no", "no such key in
+ *                      [Build], did you mean Jobs=?")
+ *
+ * An empty value takes a key back to its default and empties a list. The first
+ * assignment to a list replaces its default, every further one appends, in this
+ * file or a later one. On any failure the configuration is as before.
+ *
+ * Return: 0, CONFIG_E_UNKNOWN_SECTION, CONFIG_E_UNKNOWN_KEY, CONFIG_E_BAD_VALUE,
+ *         or a negative errno.
+ */
+int config_assign(Config *config, const char *section, const char *key, const char *value,
+                char **reterr_expected);
+
+/* The names config_set_from_environment() knows, in the order to apply them; NULL past the last one. */
+const char *config_environment_name(size_t i);
+
+/**
+ * config_set_from_environment() - One variable of the container's environment
+ * @config:             configuration to change
+ * @name:               one of config_environment_name()
+ * @value:              its value; empty counts as unset
+ * @reterr_expected:    as in config_assign()
+ *
+ * Return: 0, CONFIG_E_UNKNOWN_KEY for any other name, CONFIG_E_BAD_VALUE, or a
+ *         negative errno.
+ */
+int config_set_from_environment(Config *config, const char *name, const char *value, char **reterr_expected);
+
+/**
+ * config_check() - Rules between keys, once everything has been assigned
+ * @config:             configuration to check, and to mend where it breaks a rule
+ * @ret_problems:       one line per broken rule, each saying what is used
+ *                      instead; NULL if there is none; owned by the caller
+ *
+ * Afterwards: modules contains nvidia, and nvidia-modeset if it contains
+ * nvidia-drm; retry_delay <= retry_max_delay.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int config_check(Config *config, char ***ret_problems);
+
+/* The parameters for a module, '-' and '_' being the same; NULL if there are none. */
+const char *config_module_parameters(const Config *config, const char *module);
+
+/* The configuration file as it is shipped: every key, documented, commented out. Returns 0 or -ENOMEM. */
+int config_to_conf(char **ret);
+
+/* The keys and variables as the roff sections of driverd.conf(5). Returns 0 or -ENOMEM. */
+int config_to_man(char **ret);
