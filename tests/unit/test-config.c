@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "unit.h"
+
+#include "base/result.h"
+#include "base/str.h"
+#include "policy/config-table.h"
+
+static Config *new_config(void)
+{
+        Config *config = NULL;
+
+        ck_assert_int_eq(config_new(&config), 0);
+        return config;
+}
+
+/* Assigns and expects success. */
+static void assign(Config *config, const char *section, const char *key, const char *value)
+{
+        char *expected = NULL;
+        int r = config_assign(config, section, key, value, &expected);
+
+        ck_assert_msg(r == 0, "[%s] %s=%s: %d %s", section, key, value, r, strna(expected));
+        ck_assert_ptr_null(expected);
+}
+
+static char *joined(char *const *l)
+{
+        return strv_join(l, " ");
+}
+
+START_TEST(test_defaults)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *modules = joined(c->modules), *prerequisites = joined(c->prerequisites);
+
+        ck_assert_ptr_null(c->driver_version);
+        ck_assert_int_eq(c->driver_type, DRIVER_CHOICE_AUTO);
+        ck_assert_ptr_null(c->driver_source);
+        ck_assert_str_eq(modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm");
+        ck_assert_str_eq(prerequisites, "i2c_core ipmi_msghandler ipmi_devintf video");
+        ck_assert_ptr_null(c->kernel_tree);
+        ck_assert_uint_eq(c->build_jobs, 0);
+        ck_assert_uint_eq(c->build_timeout, 30 * USEC_PER_MINUTE);
+        ck_assert_ptr_null(c->build_compiler);
+        ck_assert(!c->build_ignore_compiler_mismatch);
+        ck_assert(!c->build_debug_info);
+        ck_assert_str_eq(c->store_directory, "/var/lib/nvidia-driverd");
+        ck_assert_uint_eq(c->store_keep, 3);
+        ck_assert_uint_eq(c->load_timeout, 60 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->device_timeout, 30 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->stop_timeout, 8 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->retry_attempts, 5);
+        ck_assert_uint_eq(c->retry_delay, 2 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->retry_max_delay, 5 * USEC_PER_MINUTE);
+        ck_assert_ptr_null(config_module_parameters(c, "nvidia"));
+        ck_assert_uint_eq(c->assigned, 0);
+}
+END_TEST
+
+START_TEST(test_free_is_total)
+{
+        ck_assert_ptr_null(config_free(NULL));
+}
+END_TEST
+
+/* Each pair has its key in the table, its documentation, and a default that its own parser takes. */
+START_TEST(test_table)
+{
+        size_t n = 0;
+
+        for (const ConfigKey *k = config_keys; k->section; k++, n++) {
+                _cleanup_free_ char *expectation = config_expectation(k);
+
+                ck_assert(config_section_is_known(k->section));
+                ck_assert_ptr_eq(config_key_find(k->section, k->key), k);
+                ck_assert_uint_gt(strlen(k->doc), 20);
+                ck_assert_int_eq(k->doc[strlen(k->doc) - 1], '.');
+                ck_assert_uint_gt(strlen(expectation), 5);
+        }
+        ck_assert_uint_eq(n, 19);
+        ck_assert_uint_le(n, 64); /* bits of Config.assigned */
+}
+END_TEST
+
+/* One value per key that is not its default; the bytes of the field must change, and go back with "". */
+static const struct {
+        const char *section, *key, *value;
+} other_values[] = {
+        { "Driver", "Version", "535.261.03" },
+        { "Driver", "Type", "open" },
+        { "Driver", "Source", "/usr/src/nvidia" },
+        { "Driver", "Modules", "nvidia" },
+        { "Driver", "Prerequisites", "video" },
+        { "Kernel", "Tree", "/usr/src/linux" },
+        { "Build", "Jobs", "8" },
+        { "Build", "TimeoutSec", "infinity" },
+        { "Build", "Compiler", "gcc-12" },
+        { "Build", "IgnoreCompilerMismatch", "yes" },
+        { "Build", "DebugInfo", "on" },
+        { "Store", "Directory", "/data/store" },
+        { "Store", "Keep", "100" },
+        { "Load", "TimeoutSec", "90" },
+        { "Load", "DeviceTimeoutSec", "1min 30s" },
+        { "Stop", "TimeoutSec", "250ms" },
+        { "Retry", "Attempts", "0" },
+        { "Retry", "DelaySec", "1ms" },
+        { "Retry", "MaxDelaySec", "1d" },
+};
+
+/* The field as text, whatever its kind. */
+static char *field_text(const Config *config, const ConfigKey *key)
+{
+        const char *field = (const char *)config + key->offset;
+
+        switch (key->kind) {
+        case CONFIG_VERSION:
+        case CONFIG_PATH:
+        case CONFIG_PROGRAM:
+                return strdup(strempty(*(char *const *)field));
+        case CONFIG_MODULES:
+                return joined(*(char *const *const *)field);
+        case CONFIG_TYPE:
+                return strdup(driver_choice_to_string(*(const DriverChoice *)field));
+        case CONFIG_NUMBER:
+                return str_format("%u", *(const unsigned *)field);
+        case CONFIG_BOOL:
+                return strdup(*(const bool *)field ? "yes" : "no");
+        case CONFIG_SPAN:
+        case CONFIG_DELAY:
+                return str_format("%llu", (unsigned long long)*(const usec_t *)field);
+        case _CONFIG_KIND_MAX:
+                break;
+        }
+        return NULL;
+}
+
+/* The same text for what the table says, so that spans can be compared. */
+static char *value_text(const ConfigKey *key, const char *value)
+{
+        usec_t usec;
+        bool b;
+
+        if (key->kind == CONFIG_SPAN || key->kind == CONFIG_DELAY) {
+                ck_assert_int_eq(str_to_usec(value, &usec), 0);
+                return str_format("%llu", (unsigned long long)usec);
+        }
+        if (key->kind == CONFIG_BOOL) {
+                ck_assert_int_eq(str_to_bool(value, &b), 0);
+                return strdup(b ? "yes" : "no");
+        }
+        return strdup(value);
+}
+
+START_TEST(test_round_trip)
+{
+        const char *section = other_values[_i].section, *name = other_values[_i].key;
+        const ConfigKey *key = config_key_find(section, name);
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *before = field_text(c, key), *initial = value_text(key, key->initial),
+                            *wanted = value_text(key, other_values[_i].value), *after = NULL, *reset = NULL;
+
+        ck_assert_str_eq(before, initial);
+        assign(c, section, name, other_values[_i].value);
+        after = field_text(c, key);
+        ck_assert_str_eq(after, wanted);
+        ck_assert_str_ne(after, before);
+
+        assign(c, section, name, " ");
+        reset = field_text(c, key);
+        ck_assert_str_eq(reset, key->kind == CONFIG_MODULES ? "" : initial);
+}
+END_TEST
+
+START_TEST(test_every_key_has_a_round_trip)
+{
+        for (const ConfigKey *k = config_keys; k->section; k++) {
+                bool found = false;
+
+                for (size_t i = 0; i < ELEMENTSOF(other_values); i++)
+                        found |= streq(k->section, other_values[i].section) &&
+                                 streq(k->key, other_values[i].key);
+                ck_assert_msg(found, "no round trip for [%s] %s=", k->section, k->key);
+        }
+}
+END_TEST
+
+static const struct {
+        const char *section, *key, *value;
+        int r;
+        const char *part; /* of the explanation */
+} refused[] = {
+        { "Driver", "Version", "latest", CONFIG_E_BAD_VALUE, "digits and dots" },
+        { "Driver", "Version", "x535", CONFIG_E_BAD_VALUE, "535.261.03" },
+        { "Driver", "Version", "535.", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", ".535", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", "535..3", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", "1.2.3.4.5", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", "535.2610000", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", "\"535.261.03\"", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Version", "../../etc", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Type", "Open", CONFIG_E_BAD_VALUE, "one of auto, proprietary and open" },
+        { "Driver", "Source", "usr/src", CONFIG_E_BAD_VALUE, "absolute path" },
+        { "Driver", "Source", "\"/usr/src\"", CONFIG_E_BAD_VALUE, "without quotes" },
+        { "Driver", "Source", "/", CONFIG_E_BAD_VALUE, "not / itself" },
+        { "Driver", "Source", "/usr/../etc", CONFIG_E_BAD_VALUE, "\"..\"" },
+        { "Driver", "Modules", "nvidia nvidia.ko", CONFIG_E_BAD_VALUE, "names of kernel modules" },
+        { "Driver", "Modules", "-r nvidia", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Modules", ", ,", CONFIG_E_BAD_VALUE, "expected" },
+        { "Driver", "Modules", "a123456789012345678901234567890123456789012345678901234x",
+                        CONFIG_E_BAD_VALUE, "expected" },
+        { "Build", "Jobs", "1025", CONFIG_E_BAD_VALUE, "from 0 to 1024" },
+        { "Build", "Jobs", "-1", CONFIG_E_BAD_VALUE, "whole number" },
+        { "Build", "Jobs", "many", CONFIG_E_BAD_VALUE, "whole number" },
+        { "Build", "TimeoutSec", "0", CONFIG_E_BAD_VALUE, "1ms or longer" },
+        { "Build", "TimeoutSec", "5 parsecs", CONFIG_E_BAD_VALUE, "time span" },
+        { "Build", "Compiler", "ccache gcc", CONFIG_E_BAD_VALUE, "without arguments" },
+        { "Build", "Compiler", "bin/gcc", CONFIG_E_BAD_VALUE, "absolute path" },
+        { "Build", "Compiler", "-static", CONFIG_E_BAD_VALUE, "name of a program" },
+        { "Build", "Compiler", "gcc;reboot", CONFIG_E_BAD_VALUE, "name of a program" },
+        { "Build", "DebugInfo", "maybe", CONFIG_E_BAD_VALUE, "yes or no" },
+        { "Store", "Keep", "0", CONFIG_E_BAD_VALUE, "from 1 to 100" },
+        { "Retry", "DelaySec", "infinity", CONFIG_E_BAD_VALUE, "24h" },
+        { "Retry", "DelaySec", "2d", CONFIG_E_BAD_VALUE, "24h" },
+        { "Build", "Job", "4", CONFIG_E_UNKNOWN_KEY, "no such key in [Build], did you mean Jobs=?" },
+        { "Build", "jobs", "4", CONFIG_E_UNKNOWN_KEY, "did you mean Jobs=?" },
+        { "Load", "Timeout", "4", CONFIG_E_UNKNOWN_KEY, "did you mean TimeoutSec=?" },
+        { "Driver", "Jobs", "4", CONFIG_E_UNKNOWN_KEY, "it belongs to [Build]" },
+        { "Store", "Colour", "red", CONFIG_E_UNKNOWN_KEY,
+                        "no such key in [Store], there are Directory= Keep=" },
+        { "Store", "AKeyThatIsLongerThanAnyNameWeWouldEverThinkOf", "1", CONFIG_E_UNKNOWN_KEY, "there are" },
+        { "Store", "", "1", CONFIG_E_UNKNOWN_KEY, "there are" },
+        { "Drivers", "Version", "1.2", CONFIG_E_UNKNOWN_SECTION, "no such section, did you mean [Driver]?" },
+        { "build", "Jobs", "1", CONFIG_E_UNKNOWN_SECTION, "did you mean [Build]?" },
+        { "Unit", "After", "x", CONFIG_E_UNKNOWN_SECTION, "there are [Driver] [Kernel]" },
+        { "", "After", "x", CONFIG_E_UNKNOWN_SECTION, "there are" },
+        { "Parameters", "nvidia.ko", "a=1", CONFIG_E_UNKNOWN_KEY, "name of a kernel module" },
+        { "Parameters", "", "a=1", CONFIG_E_UNKNOWN_KEY, "name of a kernel module" },
+        { "Parameters", "nvidia", "=1", CONFIG_E_BAD_VALUE, "NVreg_X=1" },
+        { "Parameters", "nvidia", "a=1 # why", CONFIG_E_BAD_VALUE, "module parameters" },
+        { "Parameters", "nvidia", "a=\"1 b=2", CONFIG_E_BAD_VALUE, "module parameters" },
+        { "Parameters", "nvidia", "a,b", CONFIG_E_BAD_VALUE, "module parameters" },
+};
+
+START_TEST(test_refused)
+{
+        _cleanup_(config_freep) Config *c = new_config(), *fresh = new_config();
+        _cleanup_free_ char *expected = NULL;
+        int r;
+
+        r = config_assign(c, refused[_i].section, refused[_i].key, refused[_i].value, &expected);
+        ck_assert_int_eq(r, refused[_i].r);
+        ck_assert_msg(strstr(expected, refused[_i].part), "'%s' is not in '%s'", refused[_i].part, expected);
+
+        /* and nothing has changed */
+        ck_assert_uint_eq(c->assigned, 0);
+        ck_assert_uint_eq(c->n_parameters, 0);
+        for (const ConfigKey *k = config_keys; k->section; k++) {
+                _cleanup_free_ char *is = field_text(c, k), *was = field_text(fresh, k);
+
+                ck_assert_str_eq(is, was);
+        }
+}
+END_TEST
+
+START_TEST(test_earlier_value_is_kept)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *expected = NULL;
+
+        assign(c, "Build", "Jobs", "7");
+        ck_assert_int_eq(config_assign(c, "Build", "Jobs", "x", &expected), CONFIG_E_BAD_VALUE);
+        ck_assert_uint_eq(c->build_jobs, 7);
+}
+END_TEST
+
+START_TEST(test_paths)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+
+        assign(c, "Driver", "Source", "//usr//src/nvidia-535/");
+        ck_assert_str_eq(c->driver_source, "/usr/src/nvidia-535");
+        assign(c, "Build", "Compiler", "/opt/gcc-12/bin/x86_64-linux-gnu-g++");
+        ck_assert_str_eq(c->build_compiler, "/opt/gcc-12/bin/x86_64-linux-gnu-g++");
+        assign(c, "Build", "Compiler", "  gcc-12\t");
+        ck_assert_str_eq(c->build_compiler, "gcc-12");
+}
+END_TEST
+
+START_TEST(test_lists)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *first = NULL, *second = NULL, *third = NULL, *refused_value = NULL;
+
+        assign(c, "Driver", "Modules", "nvidia, nvidia-uvm nvidia_uvm");
+        assign(c, "Driver", "Modules", "nvidia-drm\tnvidia");
+        first = joined(c->modules);
+        ck_assert_str_eq(first, "nvidia nvidia-uvm nvidia-drm");
+
+        ck_assert_int_eq(config_assign(c, "Driver", "Modules", "ok not/ok", &refused_value),
+                        CONFIG_E_BAD_VALUE);
+        second = joined(c->modules);
+        ck_assert_str_eq(second, first);
+
+        assign(c, "Driver", "Modules", "");
+        ck_assert_ptr_null(c->modules);
+        assign(c, "Driver", "Modules", "nvidia");
+        third = joined(c->modules);
+        ck_assert_str_eq(third, "nvidia");
+}
+END_TEST
+
+START_TEST(test_parameters)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *expected = NULL;
+
+        assign(c, "Parameters", "nvidia-drm", "modeset=1");
+        assign(c, "Parameters", "nvidia", "NVreg_A=1  NVreg_B");
+        assign(c, "Parameters", "nvidia", "NVreg_RegistryDwords=\"A=1;B = 2\"");
+        ck_assert_str_eq(config_module_parameters(c, "nvidia"),
+                        "NVreg_A=1  NVreg_B NVreg_RegistryDwords=\"A=1;B = 2\"");
+        ck_assert_str_eq(config_module_parameters(c, "nvidia_drm"), "modeset=1");
+        ck_assert_ptr_null(config_module_parameters(c, "nvidia-uvm"));
+
+        assign(c, "Parameters", "nvidia_drm", "");
+        ck_assert_ptr_null(config_module_parameters(c, "nvidia-drm"));
+        ck_assert_int_eq(config_assign(c, "Parameters", "nvidia", "b=\"", &expected), CONFIG_E_BAD_VALUE);
+        assign(c, "Parameters", "nvidia_drm", "fbdev=1");
+        ck_assert_str_eq(config_module_parameters(c, "nvidia-drm"), "fbdev=1");
+        ck_assert_uint_eq(c->n_parameters, 2);
+}
+END_TEST
+
+static const struct {
+        const char *name, *value;
+        int r;
+        const char *section, *key; /* the field to look at */
+        const char *field;
+} variables[] = {
+        { "DRIVER_VERSION", "535.183.01", 0, "Driver", "Version", "535.183.01" },
+        { "DRIVER_VERSION", "535", 0, "Driver", "Version", "535" },
+        { "DRIVER_VERSION", "", 0, "Driver", "Version", "" },
+        { "DRIVER_VERSION", "535.183.01-flatcar", CONFIG_E_BAD_VALUE, "Driver", "Version", "" },
+        { "KERNEL_MODULE_TYPE", "proprietary", 0, "Driver", "Type", "proprietary" },
+        { "KERNEL_MODULE_TYPE", "closed", CONFIG_E_BAD_VALUE, "Driver", "Type", "auto" },
+        { "OPEN_KERNEL_MODULES_ENABLED", "true", 0, "Driver", "Type", "open" },
+        { "OPEN_KERNEL_MODULES_ENABLED", "false", 0, "Driver", "Type", "auto" },
+        { "OPEN_KERNEL_MODULES_ENABLED", " ", 0, "Driver", "Type", "auto" },
+        { "OPEN_KERNEL_MODULES_ENABLED", "perhaps", CONFIG_E_BAD_VALUE, "Driver", "Type", "auto" },
+        { "MAX_THREADS", "12", 0, "Build", "Jobs", "12" },
+        { "MAX_THREADS", "all", CONFIG_E_BAD_VALUE, "Build", "Jobs", "0" },
+        { "PATH", "/bin", CONFIG_E_UNKNOWN_KEY, "Build", "Jobs", "0" },
+};
+
+START_TEST(test_environment)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_free_ char *expected = NULL, *field = NULL;
+        int r;
+
+        r = config_set_from_environment(c, variables[_i].name, variables[_i].value, &expected);
+        ck_assert_int_eq(r, variables[_i].r);
+        ck_assert_int_eq(r > 0, expected != NULL);
+        field = field_text(c, config_key_find(variables[_i].section, variables[_i].key));
+        ck_assert_str_eq(field, variables[_i].field);
+}
+END_TEST
+
+START_TEST(test_environment_names)
+{
+        size_t n = 0;
+
+        for (const char *name; (name = config_environment_name(n)); n++)
+                ck_assert_ptr_nonnull(config_key_find(config_variables[n].section, config_variables[n].key));
+        ck_assert_uint_eq(n, 4);
+        ck_assert_ptr_null(config_environment_name(4));
+        ck_assert_ptr_null(config_environment_name(SIZE_MAX));
+        ck_assert_str_eq(config_environment_name(0), "DRIVER_VERSION");
+}
+END_TEST
+
+START_TEST(test_choice_names)
+{
+        for (DriverChoice i = 0; i < _DRIVER_CHOICE_MAX; i++)
+                ck_assert_int_eq(driver_choice_from_string(driver_choice_to_string(i)), i);
+        ck_assert_ptr_null(driver_choice_to_string(_DRIVER_CHOICE_MAX));
+        ck_assert_ptr_null(driver_choice_to_string(_DRIVER_CHOICE_INVALID));
+        ck_assert_int_eq(driver_choice_from_string(""), _DRIVER_CHOICE_INVALID);
+}
+END_TEST
+
+START_TEST(test_check_finds_nothing)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_strv_ char **problems = NULL;
+
+        assign(c, "Parameters", "nvidia_drm", "modeset=1");
+        assign(c, "Parameters", "ipmi-devintf", "x=1");
+        assign(c, "Parameters", "anything", "x=1");
+        assign(c, "Parameters", "anything", "");
+        ck_assert_int_eq(config_check(c, &problems), 0);
+        ck_assert_ptr_null(problems);
+}
+END_TEST
+
+START_TEST(test_check_mends)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_strv_ char **problems = NULL, **again = NULL;
+        _cleanup_free_ char *text = NULL, *modules = NULL;
+
+        assign(c, "Driver", "Modules", "");
+        assign(c, "Retry", "DelaySec", "10min");
+        assign(c, "Parameters", "nvida", "x=1");
+        ck_assert_int_eq(config_check(c, &problems), 0);
+        text = strv_join(problems, "\n");
+        ck_assert_str_eq(text,
+                        "[Driver] Modules=: nvidia must be among them, using the default: nvidia nvidia-uvm "
+                        "nvidia-modeset nvidia-drm\n"
+                        "[Retry] MaxDelaySec=: 5min 0s is shorter than DelaySec= (10min 0s), using 10min 0s "
+                        "for both\n"
+                        "[Parameters] nvida=: no such module in Modules= or Prerequisites= of [Driver], "
+                        "ignoring");
+        modules = joined(c->modules);
+        ck_assert_str_eq(modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm");
+        ck_assert_uint_eq(c->retry_max_delay, 10 * USEC_PER_MINUTE);
+
+        ck_assert_int_eq(config_check(c, &again), 0);
+        ck_assert_uint_eq(strv_length(again), 1); /* what has no remedy is only told */
+}
+END_TEST
+
+START_TEST(test_check_modeset)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_strv_ char **problems = NULL;
+        _cleanup_free_ char *modules = NULL;
+
+        assign(c, "Driver", "Modules", "nvidia nvidia_drm");
+        ck_assert_int_eq(config_check(c, &problems), 0);
+        ck_assert_uint_eq(strv_length(problems), 1);
+        ck_assert(strstr(problems[0], "nvidia-drm needs nvidia-modeset"));
+        modules = joined(c->modules);
+        ck_assert_str_eq(modules, "nvidia nvidia_drm nvidia-modeset");
+}
+END_TEST
+
+/* The checked-in file is the one that the table makes. */
+START_TEST(test_shipped_file)
+{
+        _cleanup_free_ char *path = str_format("%s/../../conf/driverd.conf", getenv("FIXTURES")),
+                            *made = NULL;
+        _cleanup_fclose_ FILE *f = fopen(path, "re");
+        static char shipped[64 * 1024];
+
+        ck_assert_ptr_nonnull(f);
+        ck_assert_uint_lt(fread(shipped, 1, sizeof(shipped) - 1, f), sizeof(shipped) - 1);
+        ck_assert_int_eq(config_to_conf(&made), 0);
+        ck_assert_str_eq(shipped, made);
+}
+END_TEST
+
+/* Taking the comment signs away gives a file whose assignments are the defaults. */
+START_TEST(test_shipped_file_is_the_defaults)
+{
+        _cleanup_(config_freep) Config *c = new_config(), *fresh = new_config();
+        _cleanup_strv_ char **lines = NULL;
+        _cleanup_free_ char *made = NULL;
+        char section[32] = "";
+        unsigned n = 0;
+
+        ck_assert_int_eq(config_to_conf(&made), 0);
+        ck_assert_int_eq(strv_split_lines(made, &lines), 0);
+        STRV_FOREACH (line, lines) {
+                char *equal = strchr(*line, '=');
+
+                ck_assert_uint_le(strlen(*line), 80);
+                if (sscanf(*line, "[%31[^]]", section) == 1 || **line != '#' || (*line)[1] == ' ' || !equal)
+                        continue;
+                *equal = '\0';
+                assign(c, section, *line + 1, equal + 1);
+                n += !streq(section, CONFIG_PARAMETERS);
+        }
+        ck_assert_uint_eq(n, 19);
+
+        for (const ConfigKey *k = config_keys; k->section; k++) {
+                _cleanup_free_ char *is = field_text(c, k), *was = field_text(fresh, k);
+
+                ck_assert_str_eq(is, was);
+        }
+}
+END_TEST
+
+START_TEST(test_man_names_everything)
+{
+        _cleanup_free_ char *man = NULL;
+
+        ck_assert_int_eq(config_to_man(&man), 0);
+        for (const ConfigKey *k = config_keys; k->section; k++) {
+                _cleanup_free_ char *item = str_format(".TP\n.BR %s =\n", k->key);
+
+                ck_assert_msg(strstr(man, item), "%s", item);
+        }
+        for (const ConfigVariable *v = config_variables; v->name; v++) {
+                _cleanup_free_ char *item = str_format(".TP\n.B %s\n", v->name);
+
+                ck_assert_msg(strstr(man, item), "%s", item);
+        }
+        ck_assert(strstr(man, "nvidia\\-uvm"));
+        ck_assert(!strstr(man, "\n'"));
+        ck_assert(strstr(man, "driver\\(aqs"));
+}
+END_TEST
+
+UNIT_MAIN("config", UNIT_TEST(test_defaults), UNIT_TEST(test_free_is_total), UNIT_TEST(test_table),
+                UNIT_LOOP(test_round_trip, ELEMENTSOF(other_values)),
+                UNIT_TEST(test_every_key_has_a_round_trip), UNIT_LOOP(test_refused, ELEMENTSOF(refused)),
+                UNIT_TEST(test_earlier_value_is_kept), UNIT_TEST(test_paths), UNIT_TEST(test_lists),
+                UNIT_TEST(test_parameters), UNIT_LOOP(test_environment, ELEMENTSOF(variables)),
+                UNIT_TEST(test_environment_names), UNIT_TEST(test_choice_names),
+                UNIT_TEST(test_check_finds_nothing), UNIT_TEST(test_check_mends),
+                UNIT_TEST(test_check_modeset), UNIT_TEST(test_shipped_file),
+                UNIT_TEST(test_shipped_file_is_the_defaults), UNIT_TEST(test_man_names_everything))
