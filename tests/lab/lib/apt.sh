@@ -103,21 +103,29 @@ apt_depends() {
         apt-cache "${APT[@]}" show "$1" | sed -n 's/^Depends: //p' | tr '|' , | tr , '\n' | sed 's/^ *//; s/ .*//' | grep -Ex -- "$2" | sort -u
 }
 
-# apt_unpack DIR PACKAGE=VERSION...: download and unpack packages into DIR.
+# apt_unpack DIR PACKAGE=VERSION...: download and unpack packages into DIR. The files are kept for a month: entries are rebuilt
+# much more often than Debian's packages change.
 apt_unpack() {
-        local dir=$1 deb work
+        local dir=$1 debs=$CACHE/debs package file lock
         shift
         apt_ready
-        work=$(mktemp -d "$CACHE/.download.XXXXXXXX")
-        say "apt: fetching $*"
-        if ! (cd -- "$work" && apt-get "${APT[@]}" download "$@" >&2); then
-                # Mirrors drop old versions: the lists may name one that is gone.
-                rm -f -- "$CACHE/apt/updated"
-                rm -rf -- "$work"
-                die "apt: cannot fetch $*; the package lists will be refreshed by the next run"
-        fi
-        for deb in "$work"/*.deb; do
-                dpkg-deb -x "$deb" "$dir"
+        mkdir -p -- "$debs"
+        exec {lock}>"$CACHE/locks/debs"
+        flock "$lock"
+        find "$debs" -name '*.deb' -mtime +30 -delete
+        for package in "$@"; do
+                say "apt: fetching $package"
+                # What is there already, whole, is not fetched again: apt checks its hash.
+                if ! (cd -- "$debs" && apt-get "${APT[@]}" download "$package" >&2); then
+                        # Mirrors drop old versions: the lists may name one that is gone.
+                        rm -f -- "$CACHE/apt/updated"
+                        die "apt: cannot fetch $package; the next run will refresh the package lists"
+                fi
+                # Names have the version with its colon encoded.
+                for file in "$debs/${package%%=*}_$(sed 's/:/%3a/g' <<<"${package#*=}")"_*.deb; do
+                        touch -- "$file"
+                        dpkg-deb -x "$file" "$dir"
+                done
         done
-        rm -rf -- "$work"
+        exec {lock}>&-
 }
