@@ -145,6 +145,9 @@ machine_overlay() {
         printf '%s\n' "${TOKEN:-none}" >"$to/lab/token"
         printf '%s\n' "$GPUS" >"$to/lab/gpus"
         : >"$to/lab/arguments"
+        # A serial line knows neither; without the size, editors draw for 80x24.
+        printf '%s\n' "${TERM:-vt100}" >"$to/lab/term"
+        { stty size 2>/dev/null || echo 24 80; } | awk '{ print "rows", $1, "cols", $2 }' >"$to/lab/size"
         if [[ ${#REST[@]} -gt 0 ]]; then
                 install -m 0755 -- "${REST[0]}" "$to/lab/script"
                 if [[ ${#REST[@]} -gt 1 ]]; then
