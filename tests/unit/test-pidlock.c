@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "unit.h"
+
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "sys/pidlock.h"
+#include "tmproot.h"
+
+static void assert_content(TmpRoot *t, const char *expected)
+{
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(root_read_file(t->root, PIDLOCK_PATH, 64, &text, NULL), 0);
+        ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_life)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        struct stat st;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 4711, &lock, &other), 0);
+        assert_content(&t, "4711\n");
+        ck_assert_int_eq(root_stat(t.root, PIDLOCK_DIRECTORY, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, 0755);
+        ck_assert_int_eq(root_stat(t.root, PIDLOCK_PATH, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, 0644);
+        ck_assert_int_eq(other, -1);
+
+        ck_assert_ptr_null(pidlock_release(lock));
+        ck_assert(!root_exists(t.root, PIDLOCK_PATH));
+        ck_assert(root_exists(t.root, PIDLOCK_DIRECTORY));
+        ck_assert_ptr_null(pidlock_release(NULL));
+}
+END_TEST
+
+/* Two open file descriptions exclude each other even within one process. */
+START_TEST(test_held)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL, *second = NULL;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 4711, &lock, &other), 0);
+        ck_assert_int_eq(pidlock_acquire(t.root, 4712, &second, &other), PIDLOCK_E_HELD);
+        ck_assert_int_eq(other, 4711);
+        ck_assert_ptr_null(second);
+        assert_content(&t, "4711\n");
+
+        pidlock_release(lock);
+        ck_assert_int_eq(pidlock_acquire(t.root, 4712, &second, &other), 0);
+        assert_content(&t, "4712\n");
+        pidlock_release(second);
+}
+END_TEST
+
+/* The script's "exec 3> FILE; flock -n 3": for a moment it holds a file without a number. */
+static const struct {
+        const char *content;
+        pid_t pid;
+} foreign[] = {
+        { "", 0 },
+        { "815\n", 815 },
+        { "  816  \n", 816 },
+        { "no number\n", 0 },
+        { "-5\n", 0 },
+        { "0\n", 0 },
+        { "99999999999999999999999999999999999999\n", 0 },
+};
+
+START_TEST(test_held_by_another_program)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_close_ int fd = -EBADF;
+        PidLock *lock = NULL;
+        pid_t other = -1;
+
+        tmproot_write(&t, PIDLOCK_PATH, foreign[_i].content);
+        ck_assert_int_eq(root_open(t.root, PIDLOCK_PATH, O_RDWR, &fd), 0);
+        ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), PIDLOCK_E_HELD);
+        ck_assert_int_eq(other, foreign[_i].pid);
+        assert_content(&t, foreign[_i].content);
+}
+END_TEST
+
+/* SIGKILL leaves the file, the kernel takes the lock back; the longer old content is cut off. */
+START_TEST(test_stale)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        pid_t other = -1, child;
+        int status;
+
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+                if (pidlock_acquire(t.root, 1234567, &lock, &other) == 0)
+                        (void)raise(SIGKILL);
+                _exit(1);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFSIGNALED(status));
+        assert_content(&t, "1234567\n");
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 8, &lock, &other), 0);
+        assert_content(&t, "8\n");
+        pidlock_release(lock);
+}
+END_TEST
+
+/* Somebody removed our file and another one lives under its name: it is not ours to remove. */
+START_TEST(test_replaced)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL, *second = NULL;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        tmproot_rm(&t, PIDLOCK_PATH);
+        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), 0);
+        pidlock_release(lock);
+        assert_content(&t, "2\n");
+        pidlock_release(second);
+        ck_assert(!root_exists(t.root, PIDLOCK_PATH));
+}
+END_TEST
+
+START_TEST(test_directory_gone)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        tmproot_rm(&t, PIDLOCK_DIRECTORY);
+        pidlock_release(lock);
+        ck_assert(!root_exists(t.root, PIDLOCK_DIRECTORY));
+}
+END_TEST
+
+/* The child holds the name for 300 short locks while we try: each try ends in one of two ways. */
+START_TEST(test_race)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        unsigned n_held = 0, n_taken = 0;
+        pid_t other = -1, child;
+        int status;
+
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        for (unsigned i = 0; i < 300; i++) {
+                PidLock *lock = NULL;
+                int r = pidlock_acquire(t.root, child ? 1 : 2, &lock, &other);
+
+                if (!child && r < 0)
+                        _exit(1);
+                ck_assert_int_ge(r, 0);
+                if (r == 0 && child)
+                        assert_content(&t, "1\n");
+                *(r == 0 ? &n_taken : &n_held) += 1;
+                pidlock_release(lock);
+        }
+        if (!child)
+                _exit(0);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+        ck_assert_uint_eq(n_taken + n_held, 300);
+        ck_assert_uint_gt(n_taken, 0);
+}
+END_TEST
+
+START_TEST(test_not_a_file)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *fifo = root_path(t.root, PIDLOCK_PATH);
+        PidLock *lock = NULL;
+        pid_t other = -1;
+
+        tmproot_link(&t, "/etc/passwd", PIDLOCK_PATH);
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), -ELOOP);
+        tmproot_rm(&t, PIDLOCK_PATH);
+        ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), -EINVAL);
+        tmproot_rm(&t, PIDLOCK_PATH);
+        tmproot_mkdir(&t, PIDLOCK_PATH);
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), -EISDIR);
+        ck_assert_ptr_null(lock);
+}
+END_TEST
+
+START_TEST(test_no_directory)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        pid_t other = -1;
+
+        tmproot_write(&t, "run", "in the way\n");
+        ck_assert_int_lt(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        ck_assert_ptr_null(lock);
+}
+END_TEST
+
+/* A full or read-only file system: /dev/full's kin cannot be had here, a file size limit can. */
+START_TEST(test_cannot_write)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        pid_t other = -1, child;
+        int status;
+
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+                const struct rlimit none = {};
+
+                (void)signal(SIGXFSZ, SIG_IGN);
+                (void)setrlimit(RLIMIT_FSIZE, &none);
+                _exit(pidlock_acquire(t.root, 1, &lock, &other) == -EIO && !lock ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        pidlock_release(lock);
+}
+END_TEST
+
+UNIT_MAIN("pidlock", UNIT_TEST(test_life), UNIT_TEST(test_held),
+                UNIT_LOOP(test_held_by_another_program, ELEMENTSOF(foreign)), UNIT_TEST(test_stale),
+                UNIT_TEST(test_replaced), UNIT_TEST(test_directory_gone), UNIT_TEST(test_race),
+                UNIT_TEST(test_not_a_file), UNIT_TEST(test_no_directory), UNIT_TEST(test_cannot_write))
