@@ -15,6 +15,7 @@
  */
 
 #include <libudev.h>
+#include <sys/sysmacros.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -200,12 +201,33 @@ static int node_exists(const Root *root, const char *node, dev_t devnum, bool *r
         return 0;
 }
 
+/*
+ * Whether udevd has finished with the minor: it keeps a file for each. Where
+ * that is on the host, libudev knows; it cannot be told of another root.
+ */
+static int is_initialized(const Root *root, struct udev_device *d, bool *ret)
+{
+        _cleanup_free_ char *path = NULL;
+        dev_t devnum = udev_device_get_devnum(d);
+
+        if (root_is_host(root)) {
+                *ret = udev_device_get_is_initialized(d) > 0;
+                return 0;
+        }
+
+        path = str_format("run/udev/data/c%u:%u", major(devnum), minor(devnum));
+        if (!path)
+                return err_origin(-ENOMEM);
+        *ret = root_exists(root, path);
+        return 0;
+}
+
 /* Leaves @ret->node NULL for what is no minor of a PCI device. */
 static int read_node(const Root *root, struct udev_device *d, NodeFact *ret)
 {
         const char *name = udev_device_get_sysname(d), *node = udev_device_get_devnode(d);
         struct udev_device *pci;
-        bool exists;
+        bool exists, initialized;
         int r;
 
         ret->kind = name ? kind_from_sysname(name) : _NODE_KIND_INVALID;
@@ -216,12 +238,14 @@ static int read_node(const Root *root, struct udev_device *d, NodeFact *ret)
 
         r = node_exists(root, node, udev_device_get_devnum(d), &exists);
         if (r == 0)
+                r = is_initialized(root, d, &initialized);
+        if (r == 0)
                 r = str_replace(&ret->gpu, udev_device_get_sysname(pci));
         if (r == 0)
                 r = str_replace(&ret->node, node);
         if (r)
                 return err_trace(r);
-        ret->present = exists && udev_device_get_is_initialized(d) > 0;
+        ret->present = exists && initialized;
         return 0;
 }
 

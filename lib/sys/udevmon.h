@@ -40,8 +40,10 @@ void udev_change_done(UdevChange *c);
 /*
  * All card and render minors whose parent is a PCI device, sorted by node.
  * .present is true when udev has finished with the minor and the character
- * device is there, below @root, with the right number. libudev itself always
- * reads the host's /sys; umockdev redirects it in tests.
+ * device is there with the right number. The node, and on another root than
+ * "/" also udev's own file (run/udev/data/cMAJOR:MINOR), are looked for below
+ * @root; libudev itself always reads the host's /sys, which umockdev redirects
+ * in tests.
  * Returns 0 or a negative errno; @ret is the caller's to node_facts_done().
  */
 int udevmon_enumerate(UdevMon *m, const Root *root, NodeFacts *ret);
