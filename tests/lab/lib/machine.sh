@@ -239,7 +239,8 @@ machine_report() {
         say "FAILED with status $1: ${REST[*]}"
         if [[ $1 -ge 124 && $1 -le 125 ]]; then
                 say "last lines of the console:"
-                tail -n 15 -- "$kept/console.log" | sed 's/^/lab: | /' >&2 || true
+                # Without registers and stacks: those are in the log.
+                grep -vE '^\[[ 0-9.]*\] ( |RIP|RSP|R[0-9A-D][0-9X]|R[SDB][IP]|Code|FS|CS|CR|DR|---|Call Trace)' "$kept/console.log" | tail -n 15 | sed 's/^/lab: | /' >&2 || true
                 [[ ! -s $kept/qemu.log ]] || sed 's/^/lab: qemu: /' "$kept/qemu.log" >&2
         fi
         say "console: $kept/console.log"
