@@ -38,12 +38,45 @@ daemon_key() {
 daemon_build() {
         local dir=$1 top=$2 build
         build=$dir/.build
-        meson setup --buildtype=release --prefix=/usr --sysconfdir=/etc --localstatedir=/var --wrap-mode=nodownload "$build" "$top"
+        meson setup --buildtype=release -Dtests=false --prefix=/usr --sysconfdir=/etc --localstatedir=/var --wrap-mode=nodownload "$build" "$top"
         meson compile -C "$build"
         meson install -C "$build" --no-rebuild --destdir "$dir"
         rm -rf -- "$build"
 }
 
+# What a package's content depends on. Not all of the programs: a package takes minutes, and most changes are elsewhere. Patterns
+# of git; what matches nothing is no error.
+PACKAGE_SOURCES=(
+        daemon/build* lib/policy/buildlog* lib/policy/compiler* lib/policy/driversource* lib/policy/kconfig* lib/policy/kerneltree*
+        lib/policy/manifest* lib/policy/recipe* lib/policy/vermagic* lib/sys/digest* lib/sys/driversource* lib/sys/manifestjson*
+        lib/sys/store* lib/sys/treefacts*
+)
+
+# KERNEL DRIVER: prints a directory with builds/<build-id>/ and root.cpio, which puts it into the machine's store. Prints nothing
+# where the programs cannot build yet.
 daemon_package() {
-        :
+        local kernel=$1 driver=$2 headers source
+        [[ -x $DAEMON_ROOT/usr/bin/nvidia-driver ]] || return 0
+        headers=$(kernel_headers "$kernel")
+        kernel_find "$kernel"
+        case $driver in
+        real) source=$(driver_source proprietary) ;;
+        standin) source=$(standin_source) ;;
+        esac
+        cache_entry "package-$driver-$KV" "$(digest <<<"$headers $source $(daemon_key "${PACKAGE_SOURCES[@]}") 1")" \
+                daemon_build_package "$DAEMON_ROOT" "$KV" "$headers/lib/modules/$KV/build" "$source"
+}
+
+daemon_build_package() {
+        local dir=$1 programs=$2 kv=$3 tree=$4 source=$5 store
+        # The programs call each other by the absolute paths of an installation. This one is not installed here.
+        export NVIDIA_DRIVERD_HELPER=$programs/usr/libexec/nvidia-driverd-helper NVIDIA_DRIVERD_DAEMON=$programs/usr/sbin/nvidia-driverd
+        mkdir -- "$dir/builds"
+        "$programs/usr/bin/nvidia-driver" build --kernel "$kv" --kernel-tree "$tree" --driver-source "$source" --output "$dir/builds"
+        store=$dir/root/var/lib/nvidia-driverd
+        mkdir -p -- "$store"
+        cp -al -- "$dir/builds" "$store/builds"
+        chmod -R u=rwX,go=rX -- "$dir/root"
+        archive "$dir/root" "$dir/root.cpio"
+        rm -rf -- "$dir/root"
 }
