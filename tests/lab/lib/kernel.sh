@@ -113,3 +113,44 @@ kernel_build_guest() {
         rm -- "$dir/root/lib"
         archive "$dir/root" "$dir/root.cpio"
 }
+
+# --- full source ---
+
+# Prints the directory of an unpacked linux-source-6.1: what a machine without headers has to prepare.
+kernel_source() {
+        local version entry
+        version=$(apt_version linux-source-6.1)
+        entry=$(cache_entry linux-source-6.1 "$(digest <<<"linux-source-6.1=$version")" kernel_unpack_source "linux-source-6.1=$version")
+        printf '%s/source\n' "$entry"
+}
+
+kernel_unpack_source() {
+        local dir=$1
+        apt_unpack "$dir/deb" "$2"
+        mkdir -- "$dir/source"
+        tar -C "$dir/source" --strip-components=1 -xf "$dir/deb/usr/src/linux-source-6.1.tar.xz"
+        rm -rf -- "$dir/deb"
+}
+
+# --- toolchain flavour ---
+
+# Headers at the place where an installed package has them, and the stand-in's source. Prints a directory with root.cpio.
+toolchain_layer() {
+        local headers standin
+        headers=$(kernel_headers "$1")
+        standin=$(standin_source)
+        kernel_find "$1"
+        cache_entry "toolchain-$KV" "$(digest <<<"$headers $standin 1")" toolchain_build_layer "$KV" "$headers" "$standin"
+}
+
+toolchain_build_layer() {
+        local dir=$1 kv=$2 headers=$3 standin=$4
+        mkdir -p -- "$dir/root/usr/lib/modules/$kv"
+        cp -a -- "$headers/usr/." "$dir/root/usr/"
+        # The links climb one directory more from /usr/lib/modules than from /lib/modules.
+        ln -s "/usr/src/$(basename -- "$(readlink "$headers/lib/modules/$kv/build")")" "$dir/root/usr/lib/modules/$kv/build"
+        ln -s "/usr/src/$(basename -- "$(readlink "$headers/lib/modules/$kv/source")")" "$dir/root/usr/lib/modules/$kv/source"
+        cp -a -- "$standin" "$dir/root/usr/src/nvidia-standin-535.999.01"
+        archive "$dir/root" "$dir/root.cpio"
+        rm -rf -- "$dir/root"
+}
