@@ -27,6 +27,7 @@ typedef enum TreePart {
         TREE_PART_KBUILD,      /* scripts/Makefile.build, in the tree or its source */
         TREE_PART_HEADERS,     /* include/linux/module.h, in the tree or its source */
         TREE_PART_FULL_SOURCE, /* Kconfig and init/main.c: can be prepared; in the tree or its source */
+        TREE_PART_OBJTOOL,     /* tools/objtool/objtool, the same as modpost; needed if .config says so */
         _TREE_PART_MAX,
         _TREE_PART_INVALID = -EINVAL,
 } TreePart;
@@ -52,6 +53,7 @@ typedef struct TreeFacts {
         char *compiler; /* CONFIG_CC_VERSION_TEXT or NULL */
         char *vermagic; /* what modules built in it carry; NULL if release or .config is missing */
         bool modversions;
+        bool needs_objtool; /* CONFIG_OBJTOOL, before 5.19 CONFIG_STACK_VALIDATION */
 } TreeFacts;
 
 static inline void tree_facts_done(TreeFacts *t)
