@@ -25,6 +25,7 @@ typedef enum BuildStage {
 
 typedef struct BuildLog {
         BuildStage stage;
+        unsigned n_tests;    /* NVIDIA's questions to the kernel, before the first object */
         unsigned n_objects;  /* objects compiled so far */
         unsigned n_expected; /* 0: not known */
         char module[32];     /* what was compiled last: "nvidia-uvm", "" before the first */
@@ -50,7 +51,8 @@ int buildlog_feed(BuildLog *log, const char *data, size_t size, bool *ret_change
 /* Takes the last line, if it had no newline. Returns 0 or -ENOMEM. */
 int buildlog_finish(BuildLog *log);
 
-/* "112/184, nvidia-uvm"; "3, nvidia" if the total is not known. NULL on out of memory; the caller's. */
+/* "112/184, nvidia-uvm"; "3, nvidia" if the total is not known; "kernel test 17" before the first object.
+ * NULL on out of memory; the caller's. */
 char *buildlog_progress(const BuildLog *log);
 
 /* Why the stage failed, given that it did; never CODE_OK. @killed: it died by SIGKILL. */

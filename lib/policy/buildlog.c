@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The ear at make's output. It does three things with each line: counts it if
+ * it announces an object, keeps it if it is one of the first errors, and
+ * learns from it what kind of failure this would be.
+ *
+ * Kbuild announces an object as "  CC [M]  PATH/nvidia-uvm/uvm.o"; since 6.13
+ * the path is relative to the staging directory. NAME.mod.o belongs to module
+ * NAME. .module-common.o belongs to nobody and is not counted, only kernels
+ * from 6.12 on make it. Before the first object NVIDIA's conftest.sh asks the
+ * kernel some 390 questions (" CONFTEST: name"), a third of the whole time.
+ *
+ * One failure makes many lines, so a class has a rank, and the strongest class
+ * seen wins: a full disk explains a missing header, never the other way round.
+ * "make: *** [...] Error 1" says only that something was said before; it is
+ * kept while there is room, and classifies nothing.
+ */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "policy/buildlog.h"
+
+/* In the order of their rank, strongest first. The first text that a line contains classifies it. */
+static const struct {
+        const char *text;
+        Code code;
+} marks[] = {
+        { "No space left on device", CODE_NO_SPACE },
+        { "Disk quota exceeded", CODE_NO_SPACE },
+        { "Killed signal terminated program", CODE_OUT_OF_MEMORY },
+        { "virtual memory exhausted", CODE_OUT_OF_MEMORY },
+        { "Cannot allocate memory", CODE_OUT_OF_MEMORY },
+        { "memory exhausted", CODE_OUT_OF_MEMORY },
+        { "unable to execute command: Killed", CODE_OUT_OF_MEMORY },
+        { "Error 137", CODE_OUT_OF_MEMORY },
+        { "] Killed", CODE_OUT_OF_MEMORY },
+        { "C compiler cannot create executables", CODE_TOOLCHAIN_MISSING },
+        { "does not appear to be able to", CODE_TOOLCHAIN_MISSING }, /* conftest.sh, cc_sanity_check */
+        { "libelf.h: No such file", CODE_TOOLCHAIN_MISSING },
+        { "gelf.h: No such file", CODE_TOOLCHAIN_MISSING },
+        { "openssl/opensslv.h: No such file", CODE_TOOLCHAIN_MISSING },
+        { "openssl/bio.h: No such file", CODE_TOOLCHAIN_MISSING },
+        { "source tree is not clean", CODE_TREE_DIRTY },
+        { "Kernel configuration is invalid", CODE_TREE_UNUSABLE },
+        { "Module.symvers file is missing", CODE_TREE_UNUSABLE }, /* conftest.sh */
+        { "modpost: No such file", CODE_TREE_UNUSABLE },
+        { "modpost: not found", CODE_TREE_UNUSABLE },
+        { "fixdep: No such file", CODE_TREE_UNUSABLE },
+        { "fixdep: not found", CODE_TREE_UNUSABLE },
+        { "objtool: No such file", CODE_TREE_UNUSABLE },
+        { "objtool: not found", CODE_TREE_UNUSABLE },
+        { "Exec format error", CODE_TREE_UNUSABLE },
+        { "fatal error: generated/", CODE_TREE_UNUSABLE },
+        { "fatal error: asm/", CODE_TREE_UNUSABLE },
+        { "fatal error: asm-generic/", CODE_TREE_UNUSABLE },
+        { "fatal error: linux/kconfig.h", CODE_TREE_UNUSABLE },
+        { "kernel/module.lds: No such file", CODE_TREE_UNUSABLE },
+        { "module.lds: No such file", CODE_TREE_UNUSABLE },
+        { "cannot open linker script", CODE_TREE_UNUSABLE },
+};
+
+/* Tools whose absence is the toolchain's fault, not the tree's. */
+static const char *const tools[] = { "gcc", "cc", "clang", "ld", "ld.lld", "ld.bfd", "make", "as", "ar",
+        "nm", "objcopy", "objdump", "strip", "awk", "bison", "flex", "bc", "perl", "sed", "sh", "python3",
+        "cp" };
+
+/* What makes a line an error line at all. */
+static const char *const signs[] = { ": error:", ": fatal error:", ": error ",
+        "ERROR: ", "undefined reference to", "multiple definition of", "cannot find ",
+        "No rule to make target", "Bailing out", ": not found", "No such file or directory",
+        "Permission denied", "Read-only file system", "Input/output error", "internal compiler error" };
+
+void buildlog_init(BuildLog *log, BuildStage stage, unsigned n_expected)
+{
+        *log = (BuildLog){ .stage = stage, .n_expected = n_expected, .code = CODE_OK };
+}
+
+void buildlog_done(BuildLog *log)
+{
+        for (unsigned i = 0; i < log->n_errors; i++)
+                free(log->errors[i]);
+        *log = (BuildLog){};
+}
+
+/* The place of a code in the table; smaller is stronger. */
+static size_t rank(Code code)
+{
+        for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+                if (marks[i].code == code)
+                        return i;
+        return ELEMENTSOF(marks);
+}
+
+/* "gcc-12" and "x86_64-linux-gnu-gcc-12" are gcc. */
+static bool is_tool(const char *word, size_t n)
+{
+        while (n > 0 && ((word[n - 1] >= '0' && word[n - 1] <= '9') || word[n - 1] == '.'))
+                n--;
+        if (n > 0 && word[n - 1] == '-')
+                n--;
+        for (size_t i = 0; i < ELEMENTSOF(tools); i++) {
+                size_t m = strlen(tools[i]);
+
+                if (n >= m && memcmp(word + n - m, tools[i], m) == 0 &&
+                                (n == m || word[n - m - 1] == '-' || word[n - m - 1] == '/'))
+                        return true;
+        }
+        return false;
+}
+
+/* "make: gcc: No such file or directory", "/bin/sh: 1: bison: not found", "sh: line 1: bc: command not
+ * found". */
+static bool names_missing_tool(const char *line)
+{
+        static const char *const ends[] = { ": No such file or directory", ": not found",
+                ": command not found" };
+
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                const char *end = strstr(line, ends[i]), *word;
+
+                if (!end || end[strlen(ends[i])])
+                        continue;
+                for (word = end; word > line && word[-1] != ' '; word--)
+                        ;
+                if (is_tool(word, (size_t)(end - word)))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_warning(const char *line)
+{
+        return strstr(line, "warning:") || startswith(line, "Warning:") || startswith(line, "WARNING:");
+}
+
+/* CODE_OK: the line is no error; _CODE_INVALID: one that says nothing of its kind. */
+static Code classify(const char *line)
+{
+        for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+                if (strstr(line, marks[i].text))
+                        return marks[i].code;
+        if (is_warning(line))
+                return CODE_OK;
+        if (names_missing_tool(line))
+                return CODE_TOOLCHAIN_MISSING;
+        for (size_t i = 0; i < ELEMENTSOF(signs); i++)
+                if (strstr(line, signs[i]))
+                        return _CODE_INVALID;
+        if (startswith(line, "error: ") || (startswith(line, "make") && strstr(line, ": *** ")))
+                return _CODE_INVALID;
+        return CODE_OK;
+}
+
+static int keep_error(BuildLog *log, const char *line)
+{
+        char *copy;
+
+        log->n_error_lines++;
+        if (log->n_errors >= BUILDLOG_ERRORS_MAX)
+                return 0;
+
+        copy = strdup(line);
+        if (!copy)
+                return err_origin(-ENOMEM);
+        log->errors[log->n_errors++] = copy;
+        return 0;
+}
+
+/* The module that an object belongs to: NAME.mod.o, else the last directory that is called nvidia*. */
+static void set_module(BuildLog *log, const char *object)
+{
+        const char *base = strrchr(object, '/'), *name = NULL;
+        size_t n = 0;
+
+        base = base ? base + 1 : object;
+        if (strstr(base, ".mod.o")) {
+                name = base;
+                n = strcspn(base, ".");
+        } else {
+                for (const char *p = object; p < base;) {
+                        size_t m = strcspn(p, "/");
+
+                        if (startswith(p, "nvidia")) {
+                                name = p;
+                                n = m;
+                        }
+                        p += m + 1;
+                }
+        }
+        if (!name)
+                return;
+        n = MIN(n, sizeof(log->module) - 1);
+        memcpy(log->module, name, n);
+        log->module[n] = '\0';
+}
+
+/* "  CC [M]  PATH.o" counts; "  LD [M]", "  CC" of host programs and .module-common.o do not. */
+static bool count_object(BuildLog *log, const char *line)
+{
+        const char *p = line + strspn(line, " ");
+        const char *object = startswith(p, "CC [M]");
+
+        if (!object)
+                object = startswith(p, "CXX [M]");
+        if (!object)
+                return false;
+
+        object += strspn(object, " ");
+        if (strstr(object, ".module-common.o"))
+                return false;
+        log->n_objects++;
+        set_module(log, object);
+        return true;
+}
+
+static int take_line(BuildLog *log, bool *changed)
+{
+        Code code;
+
+        log->line[log->n_line] = '\0';
+        log->n_line = 0;
+        log->in_long_line = false;
+
+        if (count_object(log, log->line)) {
+                *changed = true;
+                return 0;
+        }
+        if (startswith(log->line, " CONFTEST: ")) {
+                log->n_tests++;
+                *changed = *changed || log->n_objects == 0;
+                return 0;
+        }
+
+        code = classify(log->line);
+        if (code == CODE_OK)
+                return 0;
+        if (code != _CODE_INVALID && (log->code == CODE_OK || rank(code) < rank(log->code)))
+                log->code = code;
+        return keep_error(log, log->line);
+}
+
+int buildlog_feed(BuildLog *log, const char *data, size_t size, bool *ret_changed)
+{
+        bool changed = false;
+
+        for (size_t i = 0; i < size; i++) {
+                char c = data[i];
+
+                if (c == '\n') {
+                        int r = take_line(log, &changed);
+
+                        if (r)
+                                return err_trace(r);
+                        continue;
+                }
+                if (c == '\r')
+                        continue;
+                if (log->n_line >= BUILDLOG_LINE_MAX) {
+                        log->in_long_line = true;
+                        continue;
+                }
+                if (c == '\t')
+                        c = ' ';
+                log->line[log->n_line++] = c >= ' ' && c <= '~' ? c : '?';
+        }
+
+        if (ret_changed)
+                *ret_changed = changed;
+        return 0;
+}
+
+int buildlog_finish(BuildLog *log)
+{
+        bool changed = false;
+        int r;
+
+        if (log->n_line == 0)
+                return 0;
+        r = take_line(log, &changed);
+        return r ? err_trace(r) : 0;
+}
+
+char *buildlog_progress(const BuildLog *log)
+{
+        const char *separator = log->module[0] ? ", " : "";
+
+        if (log->n_objects == 0 && log->n_tests > 0)
+                return str_format("kernel test %u", log->n_tests);
+        if (log->n_expected == 0)
+                return str_format("%u%s%s", log->n_objects, separator, log->module);
+        return str_format("%u/%u%s%s", log->n_objects, MAX(log->n_expected, log->n_objects), separator,
+                        log->module);
+}
+
+bool buildlog_is_memory(const BuildLog *log, bool killed)
+{
+        return buildlog_code(log, killed) == CODE_OUT_OF_MEMORY;
+}
+
+Code buildlog_code(const BuildLog *log, bool killed)
+{
+        if (log->code == CODE_NO_SPACE)
+                return CODE_NO_SPACE;
+        if (killed)
+                return CODE_OUT_OF_MEMORY;
+        if (log->code != CODE_OK)
+                return log->code;
+
+        switch (log->stage) {
+        case BUILD_STAGE_PREPARE:
+                return CODE_PREPARE_FAILED;
+        case BUILD_STAGE_COMPILE:
+                return CODE_COMPILE_FAILED;
+        case BUILD_STAGE_LINK:
+                return CODE_LINK_FAILED;
+        case _BUILD_STAGE_MAX:
+        case _BUILD_STAGE_INVALID:
+                break;
+        }
+        return CODE_INTERNAL;
+}
