@@ -40,8 +40,8 @@ int compiler_version_parse(const char *text, CompilerVersion *ret);
 int compiler_candidates(const char *text, const char *configured, char ***ret);
 
 typedef enum CompilerVerdict {
-        COMPILER_SAME,
-        COMPILER_MINOR,     /* same major, other minor or patch level or build: a line in the log */
+        COMPILER_SAME,      /* same kind and version number */
+        COMPILER_MINOR,     /* same major, other minor or patch level: a line in the log */
         COMPILER_MAJOR,     /* other major: stop, unless told to ignore it */
         COMPILER_OTHER,     /* clang for a gcc kernel or the reverse: stop */
         COMPILER_NOT_KNOWN, /* one of the two texts is not understood: a line in the log */
