@@ -26,6 +26,7 @@ typedef enum Code {
         CODE_TREE_DIRTY,
         CODE_PREPARE_FAILED,
         CODE_TOOLCHAIN_MISSING,
+        CODE_COMPILER_MISMATCH,
         CODE_COMPILE_FAILED,
         CODE_OUT_OF_MEMORY,
         CODE_NO_SPACE,
@@ -47,6 +48,7 @@ typedef enum Code {
         CODE_DEVICES_LOST,
         CODE_MODULES_LOST,
         CODE_NOT_RUNNING,
+        CODE_INTERRUPTED,
         _CODE_MAX,
         _CODE_INVALID = -EINVAL,
 } Code;
