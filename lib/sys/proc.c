@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * fork(2) and not posix_spawn(3), because PR_SET_PDEATHSIG can only be set
+ * from inside the child. Between fork and exec only async-signal-safe calls
+ * are made, although no program of ours has threads.
+ *
+ * stdin is /dev/null for every child: a kernel configuration that wants to ask
+ * a question meets its end of file instead of hanging the node (trap T5).
+ */
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/result.h"
+#include "sys/proc.h"
+
+static void reset_signals(void)
+{
+        sigset_t none;
+
+        for (int s = 1; s < NSIG; s++)
+                (void)signal(s, SIG_DFL);
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void complain(const char *what, const char *name)
+{
+        const char *reason = strerrordesc_np(errno);
+
+        (void)!write(STDERR_FILENO, what, strlen(what));
+        (void)!write(STDERR_FILENO, name, strlen(name));
+        (void)!write(STDERR_FILENO, ": ", 2);
+        if (reason)
+                (void)!write(STDERR_FILENO, reason, strlen(reason));
+        (void)!write(STDERR_FILENO, "\n", 1);
+}
+
+static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, int output)
+{
+        reset_signals();
+        (void)setpgid(0, 0);
+        if (spec->death_signal)
+                (void)prctl(PR_SET_PDEATHSIG, spec->death_signal);
+        /* The parent may have died between fork and prctl: nobody would tell us. */
+        if (spec->death_signal && getppid() != parent)
+                _exit(127);
+
+        if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+                        dup2(output, STDERR_FILENO) < 0)
+                _exit(127);
+        (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+
+        if (chdir(spec->directory ? spec->directory : "/") < 0) {
+                complain("cannot enter ", spec->directory);
+                _exit(127);
+        }
+        if (spec->environment)
+                environ = (char **)spec->environment;
+        (void)execvp(spec->argv[0], spec->argv);
+        complain("cannot execute ", spec->argv[0]);
+        _exit(127);
+}
+
+int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output)
+{
+        _cleanup_close_ int null = -EBADF, reader = -EBADF, writer = -EBADF;
+        pid_t parent = getpid(), pid;
+        int ends[2];
+
+        null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null < 0)
+                return err_origin(-errno);
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return err_origin(-errno);
+        reader = ends[0];
+        writer = ends[1];
+        /* Only our end is non-blocking: make must be able to wait for a slow reader. */
+        if (fcntl(reader, F_SETFL, O_NONBLOCK) < 0)
+                return err_origin(-errno);
+
+        pid = fork();
+        if (pid < 0)
+                return err_origin(-errno);
+        if (pid == 0)
+                run_child(spec, parent, null, writer);
+
+        /* Both sides do it, so the group exists whoever comes first. */
+        (void)setpgid(pid, pid);
+        *ret_pid = pid;
+        *ret_output = TAKE_FD(reader);
+        return 0;
+}
+
+void proc_kill_group(pid_t pid, int signal)
+{
+        if (pid > 1)
+                (void)kill(-pid, signal);
+}

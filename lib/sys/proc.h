@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Starting a child process the one way this project does it: own process
+ * group, clean signals, no inherited file descriptors, stdin from /dev/null,
+ * stdout and stderr in one pipe, a death signal tied to this process.
+ */
+
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+typedef struct ProcSpec {
+        char *const *argv;        /* argv[0] is looked up in the child's PATH */
+        char *const *environment; /* complete; NULL inherits ours */
+        const char *directory;    /* working directory, NULL for "/" */
+        int death_signal;         /* sent to the child when this process dies; 0 for none */
+} ProcSpec;
+
+/*
+ * @ret_pid: the child, leader of its own process group; the caller reaps it.
+ * @ret_output: read end of its output, O_NONBLOCK; owned by the caller.
+ *
+ * A program that cannot be executed makes the child exit with status 127 and a
+ * line of output that says why.
+ *
+ * Return: 0 or a negative errno.
+ */
+int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output);
+
+/* Signals the whole process group of @pid; a group that is gone is fine. */
+void proc_kill_group(pid_t pid, int signal);

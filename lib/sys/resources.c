@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A container with a memory limit sees the whole machine's memory in
+ * /proc/meminfo and is killed for using it (pain 18), so the cgroup's own
+ * limit is read too: memory.max less memory.current of our cgroup.
+ */
+
+#include <sched.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/resources.h"
+
+unsigned resources_cpus(void)
+{
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        if (sched_getaffinity(0, sizeof(set), &set) < 0)
+                return 1;
+        return (unsigned)MAX(CPU_COUNT(&set), 1);
+}
+
+static int read_available(const Root *root, uint64_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *line;
+        uint64_t kib;
+        int r;
+
+        r = root_read_file(root, "proc/meminfo", 65536, &text, NULL);
+        if (r)
+                return r < 0 ? err_trace(r) : 1;
+        line = strstr(text, "MemAvailable:");
+        if (!line || sscanf(line, "MemAvailable: %lu kB", &kib) != 1)
+                return 1;
+        *ret = kib * 1024;
+        return 0;
+}
+
+static int read_limit(const Root *root, const char *cgroup, const char *name, uint64_t *ret)
+{
+        _cleanup_free_ char *path = str_format("sys/fs/cgroup%s/%s", cgroup, name), *line = NULL;
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_read_line(root, path, 64, &line);
+        if (r)
+                return r < 0 ? err_trace(r) : 1;
+        return str_to_u64(line, 10, 0, UINT64_MAX, ret) < 0 ? 1 : 0; /* "max" is no number: no limit */
+}
+
+int resources_memory(const Root *root, uint64_t *ret)
+{
+        _cleanup_free_ char *cgroup = NULL;
+        uint64_t available, limit, current;
+        int r;
+
+        r = read_available(root, &available);
+        if (r)
+                return r;
+
+        /* "0::/system.slice/x.service"; a cgroup v1 machine has other lines and no answer here. */
+        r = root_read_line(root, "proc/self/cgroup", 4096, &cgroup);
+        if (r < 0)
+                return err_trace(r);
+        if (r == 0 && startswith(cgroup, "0::") && read_limit(root, cgroup + 3, "memory.max", &limit) == 0 &&
+                        read_limit(root, cgroup + 3, "memory.current", &current) == 0)
+                available = MIN(available, limit > current ? limit - current : 0);
+
+        *ret = available;
+        return 0;
+}

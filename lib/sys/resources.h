@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a build may use: processors and memory. */
+
+#include "base/root.h"
+
+/* Processors this process may run on, at least 1. */
+unsigned resources_cpus(void);
+
+/*
+ * Bytes of memory that can be had without swapping: MemAvailable of
+ * /proc/meminfo, less where this process's cgroup (v2) allows less.
+ * Returns 0, or 1 if the machine does not tell, or a negative errno.
+ */
+int resources_memory(const Root *root, uint64_t *ret);
