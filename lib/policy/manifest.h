@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What a finished build says about itself: for which kernel it was made, of
+ * which driver, with which tools, and the digest of every file. The identity
+ * of a build (its id) is a digest over all that mattered for it.
+ */
+
+#include "base/macro.h"
+#include "policy/driversource.h"
+#include "policy/facts.h"
+
+enum { MANIFEST_FORMAT = 1 };
+
+/* One file of a build. Module fields are NULL for interface objects and logs. */
+typedef struct BuildFile {
+        char *name;       /* below the build's directory, no slash */
+        uint64_t size;    /* bytes */
+        char *sha256;     /* 64 lower-case hex digits */
+        char *module;     /* "nvidia-uvm" */
+        char *srcversion; /* as /sys/module/NAME/srcversion */
+        char **depends;   /* modules it needs, as modinfo -F depends */
+} BuildFile;
+
+/* Something the build was made from, by digest: ".config", "Module.symvers", "module.lds", ... */
+typedef struct BuildInput {
+        char *name;
+        char *sha256;
+} BuildInput;
+
+typedef struct BuildManifest {
+        char *directory; /* where it was found, absolute in the Root; not part of the text */
+        char *id;
+        char *driver_version;
+        DriverType driver_type;
+        char *kernel_release;
+        char *kernel_version;  /* as uname -v; NULL if the tree did not tell */
+        char *kernel_vermagic; /* the modules carry it */
+        char *compiler;        /* first line of its --version */
+        char *linker;
+        bool debug_info;
+        char *created; /* UTC, "2026-11-22T19:40:00Z" */
+        BuildInput *inputs;
+        size_t n_inputs;
+        BuildFile *files;
+        size_t n_files;
+} BuildManifest;
+
+typedef struct BuildManifests {
+        BuildManifest *items;
+        size_t n;
+} BuildManifests;
+
+void build_file_done(BuildFile *f);
+void build_manifest_done(BuildManifest *m);
+void build_manifests_done(BuildManifests *l);
+
+/* Take over the content of the second argument. Return 0 or -ENOMEM. */
+int build_manifest_add_file(BuildManifest *m, BuildFile *f);
+int build_manifest_add_input(BuildManifest *m, const char *name, const char *sha256);
+int build_manifests_add(BuildManifests *l, BuildManifest *m);
+
+/* NULL if the build does not have that module; '-' and '_' are the same. */
+const BuildFile *build_manifest_module(const BuildManifest *m, const char *module);
+
+/*
+ * The canonical text whose digest is the build's id: all that is known before
+ * the first object exists. Two builds with the same text are interchangeable.
+ * NULL on out of memory; the caller's.
+ */
+char *build_manifest_identity(const BuildManifest *m);
+
+/* What a node wants of a build. NULL, "" and _DRIVER_TYPE_INVALID mean: any. */
+typedef struct BuildWish {
+        const KernelFact *kernel; /* release is needed; version and vermagic count if both sides know them */
+        const char *driver_version;
+        DriverType driver_type;
+        char *const *modules;
+} BuildWish;
+
+/*
+ * Says whether @m serves @wish. If not, *@ret_reason (may be NULL) is one
+ * sentence that names both sides; the caller's.
+ * Returns 1 if it does, 0 if not, or -ENOMEM.
+ */
+int build_manifest_serves(const BuildManifest *m, const BuildWish *wish, char **ret_reason);
+
+/* The build to use: of those that serve, the highest driver version, then the newest. NULL if none does. */
+const BuildManifest *build_manifests_choose(const BuildManifests *l, const BuildWish *wish);

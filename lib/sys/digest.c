@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The only file that knows libcrypto. Reads block: callers are helper processes. */
+
+#include <openssl/evp.h>
+
+#include "base/result.h"
+#include "sys/digest.h"
+
+static void md_ctx_freep(EVP_MD_CTX **ctx)
+{
+        EVP_MD_CTX_free(*ctx);
+}
+
+static int begin(EVP_MD_CTX **ret)
+{
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+        if (!ctx)
+                return err_origin(-ENOMEM);
+        if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
+                EVP_MD_CTX_free(ctx);
+                return err_origin(-EOPNOTSUPP);
+        }
+        *ret = ctx;
+        return 0;
+}
+
+static int finish(EVP_MD_CTX *ctx, char *hex)
+{
+        unsigned char raw[EVP_MAX_MD_SIZE];
+        unsigned n = 0;
+
+        if (EVP_DigestFinal_ex(ctx, raw, &n) != 1 || n * 2 + 1 != DIGEST_HEX_SIZE)
+                return err_origin(-EIO);
+        for (unsigned i = 0; i < n; i++)
+                (void)snprintf(hex + 2 * i, 3, "%02x", raw[i]);
+        return 0;
+}
+
+int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
+{
+        _cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+        _cleanup_free_ char *buffer = NULL;
+        const size_t chunk = 1024 * 1024;
+        uint64_t size = 0;
+        int r;
+
+        buffer = malloc(chunk);
+        if (!buffer)
+                return err_origin(-ENOMEM);
+        r = begin(&ctx);
+        if (r)
+                return err_trace(r);
+
+        for (;;) {
+                ssize_t n = read(fd, buffer, chunk);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_origin(-errno);
+                if (n == 0)
+                        break;
+                if (EVP_DigestUpdate(ctx, buffer, (size_t)n) != 1)
+                        return err_origin(-EIO);
+                size += (uint64_t)n;
+        }
+
+        if (ret_size)
+                *ret_size = size;
+        return err_trace(finish(ctx, ret_hex));
+}
+
+int digest_text(const char *text, size_t size, char ret_hex[static DIGEST_HEX_SIZE])
+{
+        _cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+        int r;
+
+        r = begin(&ctx);
+        if (r)
+                return err_trace(r);
+        if (EVP_DigestUpdate(ctx, text, size) != 1)
+                return err_origin(-EIO);
+        return err_trace(finish(ctx, ret_hex));
+}

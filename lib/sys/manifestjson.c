@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The manifest's JSON, by jansson. Reading is strict about what a wrong value
+ * could do harm with: file names must be plain names, digests 64 hex digits.
+ * Unknown fields are ignored, so a newer program's manifest can be read as
+ * long as its format number is ours.
+ */
+
+#include <jansson.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/manifestjson.h"
+
+static int invalid(char **reterr, char *text)
+{
+        if (!text)
+                return err_origin(-ENOMEM);
+        *reterr = text;
+        return MANIFEST_E_INVALID;
+}
+
+static bool is_plain_name(const char *s)
+{
+        return *s && *s != '.' && !strchr(s, '/') && strlen(s) < 200;
+}
+
+static bool is_digest(const char *s)
+{
+        return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}
+
+/* Copies a string field. @needed: its absence is an error; null counts as absent. */
+static int get_string(json_t *object, const char *key, bool needed, char **ret, char **reterr)
+{
+        json_t *value = json_object_get(object, key);
+
+        if (!value || json_is_null(value))
+                return needed ? invalid(reterr, str_format("field \"%s\" is missing", key)) : 0;
+        if (!json_is_string(value))
+                return invalid(reterr, str_format("field \"%s\" is not a string", key));
+        *ret = strdup(json_string_value(value));
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+static int get_depends(json_t *object, char ***ret, char **reterr)
+{
+        json_t *array = json_object_get(object, "depends"), *value;
+        size_t i;
+        int r;
+
+        if (!array)
+                return 0;
+        if (!json_is_array(array))
+                return invalid(reterr, str_format("field \"depends\" is not a list"));
+        json_array_foreach(array, i, value)
+        {
+                if (!json_is_string(value))
+                        return invalid(reterr,
+                                        str_format("field \"depends\" holds something else than names"));
+                r = strv_push(ret, json_string_value(value));
+                if (r)
+                        return err_trace(r);
+        }
+        return 0;
+}
+
+static int parse_file(json_t *object, BuildFile *f, char **reterr)
+{
+        json_t *size = json_object_get(object, "size");
+        int r;
+
+        r = get_string(object, "name", true, &f->name, reterr);
+        if (r == 0)
+                r = get_string(object, "sha256", false, &f->sha256, reterr);
+        if (r == 0)
+                r = get_string(object, "module", false, &f->module, reterr);
+        if (r == 0)
+                r = get_string(object, "srcversion", false, &f->srcversion, reterr);
+        if (r == 0)
+                r = get_depends(object, &f->depends, reterr);
+        if (r)
+                return r;
+        if (!is_plain_name(f->name))
+                return invalid(reterr, str_format("\"%s\" is not a plain file name", f->name));
+        if (f->sha256 && !is_digest(f->sha256))
+                return invalid(reterr, str_format("the sha256 of \"%s\" is not 64 hex digits", f->name));
+        if (size && (!json_is_integer(size) || json_integer_value(size) < 0))
+                return invalid(reterr, str_format("the size of \"%s\" is not a number", f->name));
+        f->size = size ? (uint64_t)json_integer_value(size) : 0;
+        return 0;
+}
+
+static int parse_files(json_t *object, BuildManifest *m, char **reterr)
+{
+        json_t *array = json_object_get(object, "files"), *value;
+        size_t i;
+        int r;
+
+        if (!json_is_array(array))
+                return invalid(reterr, str_format("field \"files\" is missing or not a list"));
+        json_array_foreach(array, i, value)
+        {
+                BuildFile f = {};
+
+                r = parse_file(value, &f, reterr);
+                if (r == 0)
+                        r = build_manifest_add_file(m, &f);
+                build_file_done(&f);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+static int parse_inputs(json_t *object, BuildManifest *m, char **reterr)
+{
+        json_t *map = json_object_get(object, "inputs"), *value;
+        const char *name;
+        int r;
+
+        if (!map)
+                return 0;
+        if (!json_is_object(map))
+                return invalid(reterr, str_format("field \"inputs\" is not an object"));
+        json_object_foreach(map, name, value)
+        {
+                if (!json_is_string(value) || !is_digest(json_string_value(value)))
+                        return invalid(reterr,
+                                        str_format("the digest of input \"%s\" is not 64 hex digits", name));
+                r = build_manifest_add_input(m, name, json_string_value(value));
+                if (r)
+                        return err_trace(r);
+        }
+        return 0;
+}
+
+static int parse_head(json_t *root, BuildManifest *m, char **reterr)
+{
+        _cleanup_free_ char *type = NULL;
+        json_t *format = json_object_get(root, "format");
+        int r;
+
+        if (!json_is_integer(format) || json_integer_value(format) != MANIFEST_FORMAT)
+                return invalid(reterr, str_format("field \"format\" is not %d", MANIFEST_FORMAT));
+
+        m->debug_info = json_is_true(json_object_get(root, "debugInfo"));
+        r = get_string(root, "id", false, &m->id, reterr);
+        if (r == 0)
+                r = get_string(root, "driverVersion", true, &m->driver_version, reterr);
+        if (r == 0)
+                r = get_string(root, "driverType", true, &type, reterr);
+        if (r == 0)
+                r = get_string(root, "kernelRelease", true, &m->kernel_release, reterr);
+        if (r == 0)
+                r = get_string(root, "kernelVersion", false, &m->kernel_version, reterr);
+        if (r == 0)
+                r = get_string(root, "kernelVermagic", false, &m->kernel_vermagic, reterr);
+        if (r == 0)
+                r = get_string(root, "compiler", false, &m->compiler, reterr);
+        if (r == 0)
+                r = get_string(root, "linker", false, &m->linker, reterr);
+        if (r == 0)
+                r = get_string(root, "created", false, &m->created, reterr);
+        if (r)
+                return r;
+
+        m->driver_type = driver_type_from_string(type);
+        if (m->driver_type < 0)
+                return invalid(reterr, str_format("driver type \"%s\" is not known", type));
+        return 0;
+}
+
+int manifest_parse(const char *text, size_t size, BuildManifest *ret, char **reterr)
+{
+        json_auto_t *root = NULL;
+        BuildManifest m = {};
+        json_error_t error;
+        int r;
+
+        root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+        if (!root)
+                return invalid(reterr, str_format("line %d: %s", error.line, error.text));
+        if (!json_is_object(root))
+                return invalid(reterr, str_format("line 1: not a JSON object"));
+
+        r = parse_head(root, &m, reterr);
+        if (r == 0)
+                r = parse_inputs(root, &m, reterr);
+        if (r == 0)
+                r = parse_files(root, &m, reterr);
+        if (r) {
+                build_manifest_done(&m);
+                return r;
+        }
+        *ret = m;
+        return 0;
+}
+
+/* Absent values are left out of the text. */
+static void set_string(json_t *object, const char *key, const char *value)
+{
+        if (value)
+                (void)json_object_set_new(object, key, json_string(value));
+}
+
+static json_t *file_to_json(const BuildFile *f)
+{
+        json_t *object = json_object();
+
+        set_string(object, "name", f->name);
+        (void)json_object_set_new(object, "size", json_integer((json_int_t)f->size));
+        set_string(object, "sha256", f->sha256);
+        set_string(object, "module", f->module);
+        set_string(object, "srcversion", f->srcversion);
+        if (f->depends) {
+                json_t *array = json_array();
+
+                STRV_FOREACH (d, f->depends)
+                        (void)json_array_append_new(array, json_string(*d));
+                (void)json_object_set_new(object, "depends", array);
+        }
+        return object;
+}
+
+int manifest_format(const BuildManifest *m, char **ret)
+{
+        json_auto_t *root = json_object();
+        _cleanup_free_ char *text = NULL;
+        json_t *inputs = json_object(), *files = json_array();
+
+        (void)json_object_set_new(root, "format", json_integer(MANIFEST_FORMAT));
+        set_string(root, "id", m->id);
+        set_string(root, "driverVersion", m->driver_version);
+        set_string(root, "driverType", driver_type_to_string(m->driver_type));
+        set_string(root, "kernelRelease", m->kernel_release);
+        set_string(root, "kernelVersion", m->kernel_version);
+        set_string(root, "kernelVermagic", m->kernel_vermagic);
+        set_string(root, "compiler", m->compiler);
+        set_string(root, "linker", m->linker);
+        (void)json_object_set_new(root, "debugInfo", json_boolean(m->debug_info));
+        set_string(root, "created", m->created);
+        for (size_t i = 0; i < m->n_inputs; i++)
+                set_string(inputs, m->inputs[i].name, m->inputs[i].sha256);
+        (void)json_object_set_new(root, "inputs", inputs);
+        for (size_t i = 0; i < m->n_files; i++)
+                (void)json_array_append_new(files, file_to_json(&m->files[i]));
+        (void)json_object_set_new(root, "files", files);
+
+        text = json_dumps(root, JSON_INDENT(2));
+        if (!text)
+                return err_origin(-ENOMEM);
+        *ret = str_format("%s\n", text);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}

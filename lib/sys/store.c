@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Directories and manifests of the store. The heavy work on it (digests,
+ * syncing, removing trees) blocks and is done by the helper program.
+ */
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/manifestjson.h"
+#include "sys/store.h"
+
+static int below(const char *directory, const char *name, char **ret)
+{
+        *ret = str_format("%s/%s", directory, name);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+int store_read(const Root *root, const char *build, BuildManifest *ret, char **reterr)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        size_t size;
+        int r;
+
+        r = below(build, MANIFEST_NAME, &path);
+        if (r)
+                return err_trace(r);
+        r = root_read_file(root, path, MANIFEST_SIZE_MAX, &text, &size);
+        if (r == ROOT_E_ABSENT)
+                return STORE_E_ABSENT;
+        if (r == ROOT_E_TOO_BIG) {
+                *reterr = str_format("it is larger than %d bytes", MANIFEST_SIZE_MAX);
+                return *reterr ? STORE_E_INVALID : err_origin(-ENOMEM);
+        }
+        if (r)
+                return err_trace(r);
+
+        r = manifest_parse(text, size, ret, reterr);
+        if (r == MANIFEST_E_INVALID)
+                return STORE_E_INVALID;
+        if (r)
+                return err_trace(r);
+        return err_trace(str_replace(&ret->directory, build));
+}
+
+static int note_problem(char ***problems, const char *build, int r, const char *reason)
+{
+        if (r == STORE_E_ABSENT)
+                reason = "there is none";
+        return err_trace(strv_pushf(problems, "%s/" MANIFEST_NAME ": %s", build, strna(reason)));
+}
+
+int store_list(const Root *root, const char *directory, BuildManifests *ret, char ***ret_problems)
+{
+        _cleanup_free_ char *builds = NULL;
+        _cleanup_strv_ char **names = NULL, **problems = NULL;
+        BuildManifests list = {};
+        int r;
+
+        r = below(directory, STORE_BUILDS, &builds);
+        if (r)
+                return err_trace(r);
+        r = root_list(root, builds, &names);
+        if (r < 0)
+                return err_trace(r);
+
+        r = 0;
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *path = NULL, *reason = NULL;
+                BuildManifest m = {};
+
+                r = below(builds, *name, &path);
+                if (r)
+                        break;
+                r = store_read(root, path, &m, &reason);
+                if (r == 0)
+                        r = build_manifests_add(&list, &m);
+                else if (r > 0)
+                        r = note_problem(&problems, path, r, reason);
+                build_manifest_done(&m);
+                if (r)
+                        break;
+        }
+        if (r) {
+                build_manifests_done(&list);
+                return err_trace(r);
+        }
+
+        *ret = list;
+        *ret_problems = TAKE_PTR(problems);
+        return 0;
+}
+
+int store_stage(const Root *root, const char *directory, char **ret_path, int *ret_lock)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t random;
+        int r;
+
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                return err_origin(-errno);
+        path = str_format("%s/" STORE_STAGING "/%016llx", directory, (unsigned long long)random);
+        if (!path)
+                return err_origin(-ENOMEM);
+
+        r = root_mkdirs(root, path, 0700);
+        if (r)
+                return err_trace(r);
+        r = root_open(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd);
+        if (r)
+                return err_fold(r);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return err_origin(-errno);
+
+        *ret_path = TAKE_PTR(path);
+        *ret_lock = TAKE_FD(fd);
+        return 0;
+}
+
+int store_stale(const Root *root, const char *directory, char ***ret_paths)
+{
+        _cleanup_free_ char *staging = NULL;
+        _cleanup_strv_ char **names = NULL, **paths = NULL;
+        int r;
+
+        r = below(directory, STORE_STAGING, &staging);
+        if (r)
+                return err_trace(r);
+        r = root_list(root, staging, &names);
+        if (r < 0)
+                return err_trace(r);
+
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int fd = -EBADF;
+
+                r = below(staging, *name, &path);
+                if (r)
+                        return err_trace(r);
+                if (root_open(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd) != 0)
+                        continue;
+                if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                        continue; /* somebody works in it */
+                r = strv_push(&paths, path);
+                if (r)
+                        return err_trace(r);
+        }
+
+        *ret_paths = TAKE_PTR(paths);
+        return 0;
+}

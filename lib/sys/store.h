@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The store of builds: DIRECTORY/builds/ID with a manifest in each, and
+ * DIRECTORY/staging/RANDOM where work happens. A build appears in builds/ by
+ * one rename(2), complete and synced, or not at all.
+ *
+ * A staging directory is locked (flock) by the process that works in it; one
+ * that nobody holds is what a killed process left, and may be removed.
+ */
+
+#include "base/root.h"
+#include "policy/manifest.h"
+
+#define STORE_BUILDS  "builds"
+#define STORE_STAGING "staging"
+
+/* Makes the two directories where they are missing. @directory is a path in @root. Returns 0 or a negative
+ * errno. */
+int store_prepare(const Root *root, const char *directory);
+
+/*
+ * Reads the manifests of all builds. A directory without a readable manifest
+ * is no build: a line in @ret_problems (the caller's) says why.
+ * Returns 0 (also without a store) or a negative errno.
+ */
+int store_list(const Root *root, const char *directory, BuildManifests *ret, char ***ret_problems);
+
+enum {
+        _STORE_E_SUCCESS,
+        STORE_E_ABSENT,  /* no manifest there */
+        STORE_E_INVALID, /* it cannot be used, see *@reterr */
+};
+
+/* Reads one build's manifest. Returns 0, STORE_E_* or a negative errno. */
+int store_read(const Root *root, const char *build, BuildManifest *ret, char **reterr);
+
+/*
+ * Makes a staging directory of a random name, mode 0700, and locks it; missing
+ * directories above it are made, too.
+ * @ret_path: in @root; the caller's. @ret_lock: keep it open as long as you work.
+ */
+int store_stage(const Root *root, const char *directory, char **ret_path, int *ret_lock);
+
+/* Staging directories that no process works in. */
+int store_stale(const Root *root, const char *directory, char ***ret_paths);
