@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The plan. First what is loaded is held against what is wanted: a driver that
+ * is there as wanted is adopted and nothing else happens to it. Then, if
+ * modules have to be loaded, the cheapest way to get them: a build in the
+ * store, else sources and a kernel tree. A plan that cannot work says so with
+ * one code before anything is touched.
+ */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "policy/plan.h"
+
+static const char *const loaded_names[_PLAN_LOADED_MAX] = {
+        [PLAN_LOADED_NONE] = "none",
+        [PLAN_LOADED_WANTED] = "as wanted",
+        [PLAN_LOADED_PART] = "in part",
+        [PLAN_LOADED_OTHER] = "another version",
+        [PLAN_LOADED_FOREIGN] = "another version, not ours",
+};
+
+const char *plan_loaded_to_string(PlanLoaded loaded)
+{
+        return loaded >= 0 && loaded < _PLAN_LOADED_MAX ? loaded_names[loaded] : "invalid";
+}
+
+void plan_done(Plan *plan)
+{
+        for (size_t i = 0; i < plan->n_steps; i++)
+                free(plan->steps[i].reason);
+        free(plan->steps);
+        free(plan->detail);
+        *plan = (Plan){};
+}
+
+unsigned plan_mask(const Plan *plan)
+{
+        unsigned mask = 0;
+
+        for (size_t i = 0; i < plan->n_steps; i++)
+                if (plan->steps[i].run)
+                        mask |= FSM_STEP(plan->steps[i].state);
+        return mask;
+}
+
+static int add_step(Plan *plan, FsmState state, bool run, const char *format, ...) _printf_(4, 5);
+static int add_step(Plan *plan, FsmState state, bool run, const char *format, ...)
+{
+        PlanStep *grown = reallocarray(plan->steps, plan->n_steps + 1, sizeof(*grown));
+        va_list ap;
+        int n;
+
+        if (!grown)
+                return err_origin(-ENOMEM);
+        plan->steps = grown;
+        grown[plan->n_steps] = (PlanStep){ .state = state, .run = run };
+        va_start(ap, format);
+        n = vasprintf(&grown[plan->n_steps].reason, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return err_origin(-ENOMEM);
+        plan->n_steps++;
+        return 0;
+}
+
+static int refuse(Plan *plan, Code code, char *detail)
+{
+        if (!detail)
+                return err_origin(-ENOMEM);
+        free(plan->detail);
+        plan->code = code;
+        plan->detail = detail;
+        return 0;
+}
+
+static bool is_loaded(const ModuleFact *m)
+{
+        return m && m->state != MOD_ABSENT && m->state != MOD_GOING;
+}
+
+/* What the driver's version has to be; NULL if any will do. */
+static const char *wanted_version(const Config *config, const Plan *plan)
+{
+        if (config->driver_version)
+                return config->driver_version;
+        return plan->build ? plan->build->driver_version : NULL;
+}
+
+static bool module_is_wanted_one(const ModuleFact *m, const char *version, const BuildManifest *build)
+{
+        const BuildFile *file = build ? build_manifest_module(build, m->name) : NULL;
+
+        /* uvm and drm of some drivers carry no MODULE_VERSION: what is not said cannot differ. */
+        if (version && m->version && !driver_version_matches(m->version, version))
+                return false;
+        return !file || !file->srcversion || !m->srcversion || streq(file->srcversion, m->srcversion);
+}
+
+static PlanLoaded judge_loaded(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        const char *version = wanted_version(config, plan);
+        size_t n_there = 0, n_differ = 0;
+
+        for (size_t i = 0; i < facts->modules->n; i++) {
+                const ModuleFact *m = &facts->modules->items[i];
+
+                if (!is_loaded(m))
+                        continue;
+                if (m->state == MOD_BUILTIN || !strv_contains(facts->owned, m->name))
+                        plan->foreign = true;
+                if (!module_is_wanted_one(m, version, plan->build))
+                        n_differ++;
+        }
+        STRV_FOREACH (name, config->modules)
+                n_there += is_loaded(module_facts_find(facts->modules, *name));
+
+        if (n_differ > 0)
+                return plan->foreign ? PLAN_LOADED_FOREIGN : PLAN_LOADED_OTHER;
+        if (n_there == strv_length(config->modules))
+                return PLAN_LOADED_WANTED;
+        return n_there > 0 ? PLAN_LOADED_PART : PLAN_LOADED_NONE;
+}
+
+static bool needs_load(const Plan *plan)
+{
+        return plan->loaded != PLAN_LOADED_WANTED;
+}
+
+/* A build cannot be had from the store: can one be made? */
+static int plan_build(const PlanFacts *facts, Plan *plan)
+{
+        const SourceJudgement *source = facts->source;
+
+        if (source->code != CODE_OK)
+                return refuse(plan, source->code, strdup(strempty(source->evidence)));
+        plan->source = &facts->sources->items[source->index];
+
+        if (!facts->tree)
+                return refuse(plan, CODE_TREE_MISSING,
+                                str_format("Kernel %s has none.", facts->kernel->release));
+        plan->tree = &facts->trees->items[facts->tree_index];
+        plan->tree_verdict = facts->tree->verdict;
+        /* A source that is not clean is prepared from a copy of links, so it is no obstacle. */
+        if (facts->tree->code != CODE_OK && facts->tree->verdict != TREE_DIRTY)
+                return refuse(plan, facts->tree->code, strdup(strempty(facts->tree->evidence)));
+        return 0;
+}
+
+static int add_build_steps(const PlanFacts *facts, Plan *plan)
+{
+        bool make = needs_load(plan) && !plan->build;
+        const char *why = needs_load(plan) ? "a build for this kernel is in the store"
+                                           : "the driver is loaded already";
+        int r;
+
+        if (!make) {
+                r = add_step(plan, FSM_PREPARE, false, "%s", why);
+                if (r == 0)
+                        r = add_step(plan, FSM_COMPILE, false, "%s", why);
+                if (r == 0)
+                        r = add_step(plan, FSM_LINK, false, "%s", why);
+                return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, false, "%s", why));
+        }
+
+        r = plan_build(facts, plan);
+        if (r || plan->code != CODE_OK)
+                return err_trace(r);
+        if (plan->tree_verdict == TREE_READY)
+                r = add_step(plan, FSM_PREPARE, false, "kernel tree %s is ready", plan->tree->path);
+        else
+                r = add_step(plan, FSM_PREPARE, true, "kernel source %s, out of tree", plan->tree->path);
+        if (r == 0)
+                r = add_step(plan, FSM_COMPILE, true, "driver %s from %s", strna(plan->source->version),
+                                plan->source->path);
+        if (r == 0)
+                r = add_step(plan, FSM_LINK, true, "interfaces with NVIDIA's core objects");
+        return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "into the store"));
+}
+
+static int add_live_steps(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        bool drm = false;
+        int r;
+
+        if (needs_load(plan))
+                r = plan->build ? add_step(plan, FSM_LOAD, true, "build %s", strna(plan->build->id))
+                                : add_step(plan, FSM_LOAD, true, "the build made now");
+        else
+                r = add_step(plan, FSM_LOAD, false, "the driver is loaded already");
+        if (r)
+                return err_trace(r);
+
+        STRV_FOREACH (name, config->modules)
+                drm = drm || modname_eq(*name, "nvidia_drm");
+        r = drm ? add_step(plan, FSM_AWAIT_DEVICES, true, "card and render node of %zu GPU%s",
+                                  facts->gpus->n, facts->gpus->n == 1 ? "" : "s")
+                : add_step(plan, FSM_AWAIT_DEVICES, false, "nvidia-drm is not wanted");
+        return r ? err_trace(r) : err_trace(add_step(plan, FSM_SERVICES, false, "none are configured"));
+}
+
+static int add_first_steps(const PlanFacts *facts, Plan *plan)
+{
+        bool adopt = plan->loaded == PLAN_LOADED_WANTED || plan->loaded == PLAN_LOADED_PART;
+        int r;
+
+        r = add_step(plan, FSM_ADOPT, adopt, "loaded driver: %s%s", plan_loaded_to_string(plan->loaded),
+                        adopt && plan->foreign ? ", not ours" : "");
+        if (r == 0)
+                r = add_step(plan, FSM_CLEAR, plan->loaded == PLAN_LOADED_OTHER, "%s",
+                                plan->loaded == PLAN_LOADED_OTHER ? "another version is loaded"
+                                                                  : "nothing is in the way");
+        return err_trace(r);
+}
+
+BuildWish plan_wish(const Config *config, const KernelFact *kernel)
+{
+        BuildWish wish = {
+                .kernel = kernel,
+                .driver_version = config->driver_version,
+                .driver_type = _DRIVER_TYPE_INVALID,
+                .modules = config->modules,
+        };
+
+        if (config->driver_type == DRIVER_CHOICE_PROPRIETARY)
+                wish.driver_type = DRIVER_PROPRIETARY;
+        else if (config->driver_type == DRIVER_CHOICE_OPEN)
+                wish.driver_type = DRIVER_OPEN;
+        return wish;
+}
+
+static int make(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        BuildWish wish = plan_wish(config, facts->kernel);
+        int r;
+
+        if (facts->gpus->n == 0)
+                return refuse(plan, CODE_NO_GPU, strdup("Looked for vendor 10de, class 0300 and 0302."));
+
+        plan->build = build_manifests_choose(facts->builds, &wish);
+        plan->loaded = judge_loaded(config, facts, plan);
+        if (plan->loaded == PLAN_LOADED_FOREIGN) {
+                const ModuleFact *m = module_facts_find(facts->modules, "nvidia");
+
+                return refuse(plan, CODE_FOREIGN_DRIVER,
+                                str_format("Version %s is loaded, %s is wanted.",
+                                                m ? strna(m->version) : "unknown",
+                                                strna(wanted_version(config, plan))));
+        }
+
+        r = add_first_steps(facts, plan);
+        if (r == 0)
+                r = add_build_steps(facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
+                r = add_live_steps(config, facts, plan);
+        return err_trace(r);
+}
+
+int plan_make(const Config *config, const PlanFacts *facts, Plan *ret)
+{
+        Plan plan = {};
+        int r;
+
+        r = make(config, facts, &plan);
+        if (r) {
+                plan_done(&plan);
+                return err_trace(r);
+        }
+        *ret = plan;
+        return 0;
+}

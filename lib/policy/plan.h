@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The plan: which stages run on this machine now, which are left out and why.
+ * Computed once per start from configuration and facts, before anything is
+ * done; "nvidia-driver plan" prints the same object.
+ */
+
+#include "base/macro.h"
+#include "policy/code.h"
+#include "policy/config.h"
+#include "policy/facts.h"
+#include "policy/fsm.h"
+#include "policy/kerneltree.h"
+#include "policy/manifest.h"
+
+/* What is already loaded, against what is wanted. */
+typedef enum PlanLoaded {
+        PLAN_LOADED_NONE,
+        PLAN_LOADED_WANTED,  /* all wanted modules, of the wanted driver */
+        PLAN_LOADED_PART,    /* some of them, of the wanted driver */
+        PLAN_LOADED_OTHER,   /* another driver, loaded by us */
+        PLAN_LOADED_FOREIGN, /* another driver, loaded by somebody else */
+        _PLAN_LOADED_MAX,
+        _PLAN_LOADED_INVALID = -EINVAL,
+} PlanLoaded;
+
+/* Everything the plan depends on; borrowed. */
+typedef struct PlanFacts {
+        const KernelFact *kernel;
+        const GpuFacts *gpus;
+        const ModuleFacts *modules; /* the NVIDIA modules that are loaded now */
+        char *const *owned;         /* names of those that we loaded in this boot */
+        const BuildManifests *builds;
+        const DriverSources *sources;  /* with trees: only looked at when the store has no build */
+        const SourceJudgement *source; /* the choice among them */
+        const TreeFactsList *trees;
+        const TreeJudgement *tree; /* the choice among them; NULL if there is none at all */
+        size_t tree_index;
+} PlanFacts;
+
+typedef struct PlanStep {
+        FsmState state;
+        bool run;
+        char *reason;
+} PlanStep;
+
+typedef struct Plan {
+        Code code;    /* CODE_OK, or why nothing can be done */
+        char *detail; /* the particulars of a code; NULL for CODE_OK */
+        PlanLoaded loaded;
+        bool foreign;               /* the driver is somebody else's: it is never unloaded */
+        const BuildManifest *build; /* to load from; NULL: one has to be made; points into the facts */
+        const DriverSource *source; /* to build from, if one has to be made */
+        const TreeFacts *tree;
+        TreeVerdict tree_verdict;
+        PlanStep *steps; /* in order, each stage once */
+        size_t n_steps;
+} Plan;
+
+void plan_done(Plan *plan);
+
+/* What the configuration wants of a build for @kernel; borrows from both. */
+BuildWish plan_wish(const Config *config, const KernelFact *kernel);
+
+/* Returns 0 or -ENOMEM. */
+int plan_make(const Config *config, const PlanFacts *facts, Plan *ret);
+
+/* The mask of FSM_STEP(state) for FSM_EV_PLANNED. */
+unsigned plan_mask(const Plan *plan);
+
+const char *plan_loaded_to_string(PlanLoaded loaded);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What "nvidia-driver status" shows: one plain struct that the daemon fills,
+ * that travels as JSON over the bus, and that the command prints.
+ */
+
+#include "base/macro.h"
+#include "policy/facts.h"
+
+typedef struct StatusStep {
+        char *stage;
+        bool run;
+        char *reason;
+} StatusStep;
+
+typedef struct Status {
+        char *state;    /* as fsm_state_to_string(), or "not-running" */
+        usec_t since;   /* CLOCK_REALTIME, 0 if not known */
+        char *code;     /* name of a Code; "ok" */
+        char *detail;   /* the particulars of the code, or NULL */
+        char *progress; /* "Compiling 112/184, nvidia-uvm" or NULL */
+        int64_t pid;    /* of the daemon, 0 if none */
+        char *version;  /* of this program */
+        char *kernel_release;
+        char *kernel_version;
+        char *driver_version; /* of the loaded nvidia module, or NULL */
+        char *driver_wanted;  /* configured version, or NULL for any */
+        char *build;          /* id of the build in use, or NULL */
+        bool foreign;         /* the driver was loaded by somebody else */
+        StatusStep *steps;
+        size_t n_steps;
+        ModuleFacts modules;
+        GpuFacts gpus;
+        NodeFacts nodes;
+        char **problems; /* of the configuration and the store */
+} Status;
+
+void status_done(Status *s);
+int status_add_step(Status *s, const char *stage, bool run, const char *reason);
