@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The store's operations that take time: digests over tens of megabytes,
+ * fsync(2), removing trees.
+ *
+ * seal turns a staged directory with a draft manifest into a published build.
+ * Order matters for a power cut: contents are synced before the manifest, the
+ * manifest before the rename, the rename's directory last. Until the rename
+ * the build does not exist, after it it is complete.
+ */
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/result.h"
+#include "base/root.h"
+#include "base/str.h"
+#include "helper.h"
+#include "policy/manifest.h"
+#include "policy/vermagic.h"
+#include "sys/digest.h"
+#include "sys/kmodule.h"
+#include "sys/manifestjson.h"
+#include "sys/store.h"
+
+static Code internal(const char *what, int r)
+{
+        helper_say(HELPER_KEY_DETAIL, "%s: %s", what, r < 0 ? strerror(-r) : "unexpected answer");
+        return r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_STORE_FAILED;
+}
+
+/* The host's root: paths on the helper's command line are the machine's own. */
+static int host_root(Root **ret)
+{
+        return root_new("/", ret);
+}
+
+static int digest_file(const Root *root, const char *directory, BuildFile *f, bool sync)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", directory, f->name);
+        _cleanup_close_ int fd = -EBADF;
+        char hex[DIGEST_HEX_SIZE];
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_open(root, path, O_RDONLY | O_NOFOLLOW, &fd);
+        if (r)
+                return r == ROOT_E_ABSENT ? err_origin(-ENOENT) : err_trace(r);
+        if (sync && fsync(fd) < 0)
+                return err_origin(-errno);
+        r = digest_fd(fd, hex, &f->size);
+        if (r)
+                return err_trace(r);
+        return err_trace(str_replace(&f->sha256, hex));
+}
+
+/* Every module must carry the vermagic of the kernel it was made for (trap T1: it may have none). */
+static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", m->directory, f->name), *why = NULL;
+        KmoduleInfo info = {};
+        Code code = CODE_OK;
+        int r;
+
+        if (!path)
+                return internal(f->name, -ENOMEM);
+        r = kmodule_info(root, path, &info);
+        if (r < 0)
+                return internal(path, r);
+        if (r > 0) {
+                helper_say(HELPER_KEY_DETAIL, "%s is no kernel module", f->name);
+                return CODE_LINK_FAILED;
+        }
+
+        if (m->kernel_vermagic && vermagic_compare(m->kernel_vermagic, info.vermagic) != VERMAGIC_SAME) {
+                why = vermagic_explain(m->kernel_vermagic, info.vermagic);
+                helper_say(HELPER_KEY_DETAIL, "%s: %s (its vermagic is '%s', the kernel's '%s')", f->name,
+                                strna(why), strempty(info.vermagic), m->kernel_vermagic);
+                code = CODE_BUILD_MISMATCH;
+        } else if (!m->kernel_vermagic && str_replace(&m->kernel_vermagic, info.vermagic) < 0) {
+                code = internal(f->name, -ENOMEM);
+        }
+
+        f->srcversion = TAKE_PTR(info.srcversion);
+        f->depends = TAKE_PTR(info.depends);
+        kmodule_info_done(&info);
+        return code;
+}
+
+static Code fill_manifest(const Root *root, BuildManifest *m)
+{
+        char created[32], hex[DIGEST_HEX_SIZE];
+        _cleanup_free_ char *identity = NULL;
+        time_t now = time(NULL);
+        struct tm tm;
+        int r;
+
+        for (size_t i = 0; i < m->n_files; i++) {
+                Code code = m->files[i].module ? check_module(root, m, &m->files[i]) : CODE_OK;
+
+                if (code)
+                        return code;
+                r = digest_file(root, m->directory, &m->files[i], true);
+                if (r)
+                        return internal(m->files[i].name, r);
+        }
+
+        identity = build_manifest_identity(m);
+        r = identity ? digest_text(identity, strlen(identity), hex) : -ENOMEM;
+        if (r)
+                return internal("identity", r);
+        free(m->id);
+        m->id = str_format("%s-%s-%s-%.12s", m->driver_version, driver_type_to_string(m->driver_type),
+                        m->kernel_release, hex);
+        (void)strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+        r = m->id ? str_replace(&m->created, created) : -ENOMEM;
+        if (r || strchr(m->id, '/'))
+                return internal("id", r ? r : -EINVAL);
+        return CODE_OK;
+}
+
+static int write_manifest(const Root *root, const BuildManifest *m)
+{
+        _cleanup_free_ char *path = str_format("%s/" MANIFEST_NAME, m->directory), *text = NULL;
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = manifest_format(m, &text);
+        if (r)
+                return err_trace(r);
+        return err_trace(root_write_file(root, path, text, strlen(text), 0644));
+}
+
+/*
+ * A build of the same id may be there already, perhaps a damaged one. The two
+ * change places in one step, so there is a complete build at every instant;
+ * the old one is then in the staging directory, which the caller discards.
+ */
+static int rename_build(const char *from, const char *to)
+{
+        if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EEXIST && errno != ENOTEMPTY)
+                return err_origin(-errno);
+        if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) < 0)
+                return err_origin(-errno);
+        return 0;
+}
+
+static int sync_directory(const char *path)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || fsync(fd) < 0)
+                return err_origin(-errno);
+        return 0;
+}
+
+static Code publish(const Root *root, const BuildManifest *m, const char *builds)
+{
+        _cleanup_free_ char *target = str_format("%s/%s", builds, m->id);
+        int r;
+
+        if (!target)
+                return internal(builds, -ENOMEM);
+        r = write_manifest(root, m);
+        if (r == 0 && chmod(m->directory, 0755) < 0)
+                r = -errno;
+        if (r == 0)
+                r = sync_directory(m->directory);
+        if (r == 0)
+                r = rename_build(m->directory, target);
+        if (r == 0)
+                r = sync_directory(builds);
+        if (r)
+                return internal(target, r);
+
+        helper_say(HELPER_KEY_BUILD, "%s", target);
+        return CODE_OK;
+}
+
+Code helper_seal(char **arguments)
+{
+        _cleanup_(root_freep) Root *root = NULL;
+        _cleanup_free_ char *reason = NULL;
+        BuildManifest m = {};
+        Code code;
+        int r;
+
+        r = host_root(&root);
+        if (r)
+                return internal("/", r);
+        r = store_read(root, arguments[0], &m, &reason);
+        if (r) {
+                helper_say(HELPER_KEY_DETAIL, "%s/" MANIFEST_NAME ": %s", arguments[0],
+                                r < 0 ? strerror(-r) : strna(reason));
+                return CODE_STORE_FAILED;
+        }
+
+        code = fill_manifest(root, &m);
+        if (code == CODE_OK)
+                code = publish(root, &m, arguments[1]);
+        build_manifest_done(&m);
+        return code;
+}
+
+static Code damaged(const char *build, const char *staging, const char *why)
+{
+        _cleanup_free_ char *aside = NULL;
+        const char *name = strrchr(build, '/');
+
+        helper_say(HELPER_KEY_DETAIL, "%s: %s", build, why);
+        aside = str_format("%s/damaged-%s", staging, name ? name + 1 : build);
+        if (!aside || renameat2(AT_FDCWD, build, AT_FDCWD, aside, RENAME_NOREPLACE) < 0)
+                helper_say(HELPER_KEY_DETAIL, "%s could not be set aside: %s", build, strerror(errno));
+        return CODE_BUILD_DAMAGED;
+}
+
+static Code verify_file(const Root *root, const char *build, const BuildFile *f, const char *staging)
+{
+        BuildFile now = { .name = f->name };
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = digest_file(root, build, &now, false);
+        if (r < 0)
+                why = str_format("%s: %s", f->name, strerror(-r));
+        else if (now.size != f->size)
+                why = str_format("%s has %llu bytes, not %llu", f->name, (unsigned long long)now.size,
+                                (unsigned long long)f->size);
+        else if (!f->sha256 || !streq(now.sha256, f->sha256))
+                why = str_format("%s has another SHA-256 than when it was built", f->name);
+        free(now.sha256);
+
+        return why ? damaged(build, staging, why) : CODE_OK;
+}
+
+Code helper_verify(char **arguments)
+{
+        const char *build = arguments[0], *staging = arguments[1];
+        _cleanup_(root_freep) Root *root = NULL;
+        _cleanup_free_ char *reason = NULL;
+        BuildManifest m = {};
+        Code code = CODE_OK;
+        int r;
+
+        r = host_root(&root);
+        if (r)
+                return internal("/", r);
+        r = store_read(root, build, &m, &reason);
+        if (r < 0)
+                return internal(build, r);
+        if (r > 0)
+                return damaged(build, staging, reason ? reason : "its manifest is gone");
+
+        for (size_t i = 0; code == CODE_OK && i < m.n_files; i++)
+                code = verify_file(root, build, &m.files[i], staging);
+        build_manifest_done(&m);
+        return code;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        if (remove(path) < 0 && errno != ENOENT)
+                helper_say(HELPER_KEY_DETAIL, "%s: %s", path, strerror(errno));
+        return 0;
+}
+
+Code helper_discard(char **arguments)
+{
+        for (char **path = arguments; *path; path++) {
+                /* Only what lies in a staging area may be removed by this program, whoever asks. */
+                if (!strstr(*path, "/" STORE_STAGING "/") || strstr(*path, "/../")) {
+                        helper_say(HELPER_KEY_DETAIL, "%s is not in a staging directory", *path);
+                        return CODE_USAGE;
+                }
+                if (nftw(*path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+                        return internal(*path, -errno);
+        }
+        return CODE_OK;
+}
