@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by the build-*.c files only. */
+
+#include "build.h"
+#include "policy/buildlog.h"
+#include "policy/recipe.h"
+
+typedef void (*BuildStepDone)(Build *b, const JobResult *result);
+typedef void (*BuildStepLine)(Build *b, const char *line);
+
+struct Build {
+        BuildRequest request;
+        BuildHandler handler;
+        void *userdata;
+        JobPool *pool;
+        Job *job;
+
+        FsmState stage;
+        BuildLog log;        /* of the stage that runs */
+        int log_fd;          /* build.log, the whole output of all stages */
+        unsigned jobs;       /* make -j */
+        bool memory_retried; /* the one repetition with -j1 was used */
+
+        char *staging; /* in the root */
+        int staging_lock;
+        char *result;
+
+        TreeFacts prepared; /* of the tree that PREPARE made */
+        bool is_prepared;
+        char **new_symbols;
+
+        char **compilers; /* candidates, and the --version line of each (NULL: not there) */
+        char **compiler_texts;
+        size_t compiler_at;
+        char *compiler; /* the chosen one */
+        char *compiler_text;
+        char *linker_text;
+
+        RecipeModules modules;
+        size_t module_at;
+        char *answer_detail; /* what the helper said */
+        char **error_lines;
+
+        BuildStepDone step_done;
+        BuildStepLine step_line;
+};
+
+/* The tree to build against: the prepared one or the one that was ready. */
+const TreeFacts *build_tree(const Build *b);
+
+/* A path of this machine: root prefix, staging directory, @name. NULL on out of memory. */
+char *build_path(const Build *b, const char *name);
+
+/* The same, but in the Root. */
+char *build_root_path(const Build *b, const char *name);
+char *build_host_path(const Build *b, const char *path);
+
+/*
+ * Starts @step; takes its content over. @line may be NULL. If it cannot be
+ * started the stage fails, so callers just return afterwards.
+ */
+void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone done);
+
+/* The helper with the arguments given, NULL-terminated. Its "detail" answers are kept in answer_detail. */
+void build_helper(Build *b, BuildStepDone done, const char *operation, ...) _sentinel_;
+
+/* The stage is over. */
+void build_succeed(Build *b);
+void build_fail(Build *b, Code code, const char *format, ...) _printf_(3, 4);
+
+/* Fails the stage if the step did, with the code and the first error lines of its output. True if it did. */
+bool build_step_failed(Build *b, const JobResult *result);
+
+/* A fatal error of ours. */
+void build_fatal(Build *b, int error, const char *what);
+void build_log(Build *b, int level, const char *format, ...) _printf_(3, 4);
+
+void build_run_prepare(Build *b);
+void build_run_compile(Build *b);
+void build_run_link(Build *b);
+void build_run_publish(Build *b);

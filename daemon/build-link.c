@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * LINK and PUBLISH. nvidia.ko and nvidia-modeset.ko are made of NVIDIA's core
+ * object and the interface that was compiled here; the other modules come whole
+ * from make. Everything that belongs to the build is then moved to
+ * staging/build, a draft of the manifest is written there, and the helper seals
+ * it: digests, vermagic check, fsync, rename into the store.
+ */
+
+#include <fcntl.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-internal.h"
+#include "sys/digest.h"
+#include "sys/manifestjson.h"
+#include "sys/store.h"
+
+static void link_next(Build *b);
+
+/* Moves staging/source/@name to staging/build/@name. */
+static int collect(Build *b, const char *name)
+{
+        _cleanup_free_ char *source = str_format("source/%s", name), *target = str_format("build/%s", name),
+                            *from = NULL, *to = NULL;
+
+        from = source ? build_path(b, source) : NULL;
+        to = target ? build_path(b, target) : NULL;
+        if (!from || !to)
+                return err_origin(-ENOMEM);
+        return rename(from, to) < 0 ? err_origin(-errno) : 0;
+}
+
+static void on_linked(Build *b, const JobResult *result)
+{
+        if (build_step_failed(b, result))
+                return;
+        b->module_at++;
+        link_next(b);
+}
+
+/* Kernels since 6.12 keep the vermagic in an object of its own, made beside the modules (trap T1). */
+static char *module_common(Build *b)
+{
+        _cleanup_free_ char *in_root = build_root_path(b, "source/.module-common.o");
+
+        if (!in_root || !root_exists(b->request.root, in_root))
+                return NULL;
+        return build_path(b, "source/.module-common.o");
+}
+
+static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
+{
+        const TreeFacts *tree = build_tree(b);
+        _cleanup_free_ char *interface = NULL, *core = NULL, *common = module_common(b), *output = NULL,
+                            *script = NULL, *lds = NULL, *a = NULL, *c = NULL, *o = NULL;
+        LinkInput in;
+
+        a = str_format("build/%s", m->interface);
+        c = str_format("%s/%s", b->request.source->path, m->core);
+        o = str_format("build/%s", m->file);
+        lds = str_format("%s/%s", tree->path, tree->lds);
+        if (!a || !c || !o || !lds)
+                return err_origin(-ENOMEM);
+        interface = build_path(b, a);
+        core = build_host_path(b, c);
+        output = build_path(b, o);
+        script = build_host_path(b, lds);
+        if (!interface || !core || !output || !script)
+                return err_origin(-ENOMEM);
+
+        in = (LinkInput){
+                .script = script,
+                .interface = interface,
+                .core = core,
+                .module_common = common,
+                .output = output,
+        };
+        return err_trace(recipe_link(&in, ret));
+}
+
+static void link_next(Build *b)
+{
+        const RecipeModule *m;
+        RecipeStep step = {};
+        int r;
+
+        for (; b->module_at < b->modules.n; b->module_at++) {
+                m = &b->modules.items[b->module_at];
+                r = collect(b, m->interface ? m->interface : m->file);
+                if (r) {
+                        build_fail(b, r == -ENOENT ? CODE_COMPILE_FAILED : CODE_STORE_FAILED,
+                                        "make did not leave %s: %s.", m->interface ? m->interface : m->file,
+                                        strerror(-r));
+                        return;
+                }
+                if (!m->interface)
+                        continue;
+
+                r = make_link_step(b, m, &step);
+                if (r)
+                        build_fatal(b, r, "ld");
+                else
+                        build_step(b, &step, NULL, on_linked);
+                return;
+        }
+        build_succeed(b);
+}
+
+static void on_linker_line(Build *b, const char *line)
+{
+        if (!b->linker_text)
+                (void)str_replace(&b->linker_text, line);
+}
+
+static void on_linker_version(Build *b, const JobResult *result)
+{
+        if (result->status != 0)
+                build_fail(b, CODE_TOOLCHAIN_MISSING, "The linker ld was not found.");
+        else
+                link_next(b);
+}
+
+void build_run_link(Build *b)
+{
+        RecipeStep step = {};
+        int r;
+
+        r = recipe_modules(b->request.source, b->request.config->modules, &b->modules, NULL);
+        if (r == 0)
+                r = recipe_environment(&step.environment);
+        if (r == 0)
+                r = strv_push(&step.argv, "ld");
+        if (r == 0)
+                r = strv_push(&step.argv, "--version");
+        if (r) {
+                recipe_step_done(&step);
+                build_fatal(b, r < 0 ? r : -ENOENT, "listing the modules");
+        } else {
+                build_step(b, &step, on_linker_line, on_linker_version);
+        }
+}
+
+static int add_input(Build *b, BuildManifest *m, const char *directory, const char *file)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", directory, file);
+        _cleanup_close_ int fd = -EBADF;
+        char hex[DIGEST_HEX_SIZE];
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_open(b->request.root, path, O_RDONLY, &fd);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        r = digest_fd(fd, hex, NULL);
+        if (r)
+                return err_trace(r);
+        return err_trace(build_manifest_add_input(m, file, hex));
+}
+
+static int add_file(BuildManifest *m, const char *name, const char *module)
+{
+        BuildFile f = {};
+        int r;
+
+        r = str_replace(&f.name, name);
+        if (r == 0)
+                r = str_replace(&f.module, module);
+        if (r == 0)
+                r = build_manifest_add_file(m, &f);
+        build_file_done(&f);
+        return err_trace(r);
+}
+
+static int add_files(Build *b, BuildManifest *m)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < b->modules.n; i++) {
+                const RecipeModule *module = &b->modules.items[i];
+
+                r = add_file(m, module->file, module->name);
+                if (r == 0 && module->interface)
+                        r = add_file(m, module->interface, NULL);
+        }
+        return r ? err_trace(r) : err_trace(add_file(m, "build.log", NULL));
+}
+
+static int fill_draft(Build *b, BuildManifest *m)
+{
+        const TreeFacts *tree = build_tree(b);
+        int r;
+
+        m->driver_type = b->request.source->type;
+        m->debug_info = b->request.config->build_debug_info;
+        r = str_replace(&m->driver_version, b->request.source->version);
+        if (r == 0)
+                r = str_replace(&m->kernel_release, b->request.kernel->release);
+        if (r == 0)
+                r = str_replace(&m->kernel_version,
+                                b->request.kernel->version ? b->request.kernel->version : tree->version);
+        if (r == 0)
+                r = str_replace(&m->kernel_vermagic, tree->vermagic);
+        if (r == 0)
+                r = str_replace(&m->compiler, b->compiler_text);
+        if (r == 0)
+                r = str_replace(&m->linker, b->linker_text);
+        if (r == 0)
+                r = add_input(b, m, tree->path, ".config");
+        if (r == 0)
+                r = add_input(b, m, tree->path, "Module.symvers");
+        if (r == 0)
+                r = add_input(b, m, tree->path, tree->lds);
+        return r ? err_trace(r) : err_trace(add_files(b, m));
+}
+
+static int write_draft(Build *b)
+{
+        _cleanup_free_ char *path = build_root_path(b, "build/" MANIFEST_NAME), *text = NULL;
+        BuildManifest m = {};
+        int r;
+
+        r = path ? fill_draft(b, &m) : err_origin(-ENOMEM);
+        if (r == 0)
+                r = manifest_format(&m, &text);
+        if (r == 0)
+                r = root_write_file(b->request.root, path, text, strlen(text), 0644);
+        build_manifest_done(&m);
+        return err_trace(r);
+}
+
+static void on_sealed(Build *b, const JobResult *result)
+{
+        Code code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
+
+        if (result->status == 0 && b->result)
+                build_succeed(b);
+        else
+                build_fail(b, code > CODE_OK ? code : CODE_STORE_FAILED, "%s", strempty(b->answer_detail));
+}
+
+void build_run_publish(Build *b)
+{
+        _cleanup_free_ char *staged = build_path(b, "build"),
+                            *builds = build_host_path(b, b->request.builds);
+        int r;
+
+        r = staged && builds ? write_draft(b) : err_origin(-ENOMEM);
+        if (r == 0)
+                r = root_mkdirs(b->request.root, b->request.builds, 0755);
+        if (r) {
+                build_fatal(b, r, "writing the manifest");
+                return;
+        }
+        /* The log is part of the build: nothing may be added to it once its digest is taken. */
+        b->log_fd = safe_close(b->log_fd);
+        build_helper(b, on_sealed, "seal", staged, builds, NULL);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * PREPARE: a kernel source tree becomes a tree that modules can be built in,
+ * without a byte written to the source.
+ *
+ *   staging/kernel          O=: .config, Module.symvers, then all that make makes
+ *   staging/kernel-source   only for a dirty source: links to every file of it
+ *
+ * "make O=" refuses a source that holds results of an earlier build (its own
+ * .config, include/config, ...). A copy made of symbolic links takes seconds
+ * and no space; "make mrproper" in the copy removes links, not files.
+ *
+ * No question can be asked: olddefconfig gives every new option its default,
+ * stdin is /dev/null for all children. What is new is listed in the log.
+ */
+
+#include <fcntl.h>
+#include <syslog.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-internal.h"
+#include "policy/kconfig.h"
+#include "sys/treefacts.h"
+
+enum { NEW_SYMBOLS_SHOWN = 200 };
+
+static bool needs_copy(const Build *b)
+{
+        return b->request.tree_verdict == TREE_DIRTY;
+}
+
+/* Where the clean source is, on this machine. */
+static char *clean_source(const Build *b)
+{
+        if (needs_copy(b))
+                return build_path(b, "kernel-source");
+        return build_host_path(b, b->request.tree->source);
+}
+
+static void run_make(Build *b, PrepareStep which, BuildStepLine line, BuildStepDone done)
+{
+        _cleanup_free_ char *source = clean_source(b), *output = build_path(b, "kernel");
+        PrepareInput in = {
+                .source = source,
+                .output = output,
+                .release = b->request.kernel->release,
+                .compiler = b->request.config->build_compiler,
+                .jobs = b->jobs,
+        };
+        RecipeStep step = {};
+        int r;
+
+        r = source && output ? recipe_prepare(which, &in, &step) : err_origin(-ENOMEM);
+        if (r)
+                build_fatal(b, r, prepare_step_to_string(which));
+        else
+                build_step(b, &step, line, done);
+}
+
+static void judge_result(Build *b)
+{
+        _cleanup_free_ char *path = build_root_path(b, "kernel");
+        TreeJudgement judgement = {};
+        int r;
+
+        r = path ? treefacts_read(b->request.root, path + strspn(path, "/"), &b->prepared)
+                 : err_origin(-ENOMEM);
+        if (r == 0 && !b->prepared.source)
+                r = str_replace(&b->prepared.source, path + strspn(path, "/"));
+        if (r == 0)
+                r = tree_facts_derive(&b->prepared);
+        if (r == 0)
+                r = tree_judge(&b->prepared, b->request.kernel, &judgement);
+        if (r) {
+                build_fatal(b, r < 0 ? r : -ENOENT, "reading the prepared tree");
+        } else if (judgement.verdict != TREE_READY) {
+                build_fail(b, judgement.code ? judgement.code : CODE_PREPARE_FAILED, "%s",
+                                strna(judgement.evidence));
+        } else {
+                b->is_prepared = true;
+                build_succeed(b);
+        }
+        tree_judgement_done(&judgement);
+}
+
+static void on_modules_prepare(Build *b, const JobResult *result)
+{
+        if (!build_step_failed(b, result))
+                judge_result(b);
+}
+
+static void on_olddefconfig(Build *b, const JobResult *result)
+{
+        if (!build_step_failed(b, result))
+                run_make(b, PREPARE_MODULES, NULL, on_modules_prepare);
+}
+
+static void report_new_symbols(Build *b)
+{
+        size_t n = strv_length(b->new_symbols), shown = 0;
+
+        if (n == 0)
+                return;
+        build_log(b, LOG_NOTICE,
+                        "The kernel source has %zu options that .config does not know, taking their defaults:",
+                        n);
+        STRV_FOREACH (symbol, b->new_symbols) {
+                if (shown++ == NEW_SYMBOLS_SHOWN)
+                        break;
+                build_log(b, LOG_NOTICE, "  %s", *symbol);
+        }
+}
+
+static void on_listnewconfig(Build *b, const JobResult *result)
+{
+        if (build_step_failed(b, result))
+                return;
+        report_new_symbols(b);
+        run_make(b, PREPARE_OLDDEFCONFIG, NULL, on_olddefconfig);
+}
+
+static void on_new_symbol(Build *b, const char *line)
+{
+        _cleanup_free_ char *name = NULL, *value = NULL;
+
+        if (kconfig_parse_listnew(line, &name, &value) == 0)
+                (void)strv_pushf(&b->new_symbols, "CONFIG_%s=%s", name, value);
+}
+
+static void list_new(Build *b)
+{
+        run_make(b, PREPARE_LISTNEWCONFIG, on_new_symbol, on_listnewconfig);
+}
+
+static void on_mrproper(Build *b, const JobResult *result)
+{
+        if (!build_step_failed(b, result))
+                list_new(b);
+}
+
+static void on_copied(Build *b, const JobResult *result)
+{
+        if (!build_step_failed(b, result))
+                run_make(b, PREPARE_MRPROPER, NULL, on_mrproper);
+}
+
+/* cp -rs makes directories and symbolic links; it needs an absolute source. */
+static int link_farm(const char *from, const char *to, RecipeStep *ret)
+{
+        int r;
+
+        r = recipe_environment(&ret->environment);
+        if (r == 0)
+                r = strv_push(&ret->argv, "cp");
+        if (r == 0)
+                r = strv_push(&ret->argv, "-rs");
+        if (r == 0)
+                r = strv_push(&ret->argv, "--");
+        if (r == 0)
+                r = strv_push(&ret->argv, from);
+        if (r == 0)
+                r = strv_push(&ret->argv, to);
+        if (r)
+                recipe_step_done(ret);
+        return err_trace(r);
+}
+
+static void copy_source(Build *b)
+{
+        _cleanup_free_ char *from = build_host_path(b, b->request.tree->source),
+                            *to = build_path(b, "kernel-source");
+        RecipeStep step = {};
+        int r;
+
+        build_log(b, LOG_INFO, "The kernel source %s is not clean (%s), preparing a copy of links to it.",
+                        strna(from), strna(b->request.tree->dirty_by));
+        r = from && to ? link_farm(from, to, &step) : err_origin(-ENOMEM);
+        if (r)
+                build_fatal(b, r, "copying the kernel source");
+        else
+                build_step(b, &step, NULL, on_copied);
+}
+
+/* Module.symvers has the CRCs of the kernel's own symbols; without them no module of a modversions kernel
+ * loads. */
+static int write_inputs(Build *b)
+{
+        const TreeFacts *t = b->request.tree;
+        _cleanup_free_ char *kernel = build_root_path(b, "kernel"), *config = NULL, *symvers = NULL,
+                            *from = NULL, *text = NULL;
+        size_t size = 0;
+        int r;
+
+        config = build_root_path(b, "kernel/.config");
+        symvers = build_root_path(b, "kernel/Module.symvers");
+        from = str_format("%s/Module.symvers", t->path);
+        if (!kernel || !config || !symvers || !from)
+                return err_origin(-ENOMEM);
+
+        r = root_mkdirs(b->request.root, kernel, 0755);
+        if (r == 0)
+                r = root_write_file(b->request.root, config, t->config, t->config_size, 0644);
+        if (r == 0)
+                r = root_read_file(b->request.root, from, 16 * 1024 * 1024, &text, &size);
+        if (r)
+                return r < 0 ? err_trace(r) : err_fold(r);
+        return err_trace(root_write_file(b->request.root, symvers, text, size, 0644));
+}
+
+void build_run_prepare(Build *b)
+{
+        int r;
+
+        r = write_inputs(b);
+        if (r)
+                build_fatal(b, r, "preparing the kernel tree");
+        else if (needs_copy(b))
+                copy_source(b);
+        else
+                list_new(b);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Children on the loop. Two orderings matter:
+ *
+ *  - The child source has a lower priority than the output source, so what the
+ *    child still had to say is read before its end is handled.
+ *  - When the leader of a group is gone its group is killed, so that a compiler
+ *    whose make died does not go on writing into a staging directory.
+ *
+ * A grandchild that keeps the pipe open must not keep the job: the end of the
+ * leader ends the job, whatever the pipe says.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/result.h"
+#include "job.h"
+#include "sys/proc.h"
+
+struct Job {
+        JobPool *pool;
+        Job *next, *previous;
+        JobHandler handler;
+        void *userdata;
+        pid_t pid;
+        int output;
+        int log_fd;
+        bool timed_out;
+        bool cancelled;
+        usec_t started;
+        size_t n_line;
+        sd_event_source *io, *child, *timeout, *overdue, *grace;
+        char line[JOB_LINE_MAX + 1];
+};
+
+struct JobPool {
+        sd_event *event;
+        Job *jobs;
+        void (*on_idle)(void *userdata);
+        void *userdata;
+};
+
+int job_pool_new(sd_event *event, void (*on_idle)(void *userdata), void *userdata, JobPool **ret)
+{
+        JobPool *pool;
+
+        pool = calloc(1, sizeof(*pool));
+        if (!pool)
+                return err_origin(-ENOMEM);
+
+        pool->event = sd_event_ref(event);
+        pool->on_idle = on_idle;
+        pool->userdata = userdata;
+        *ret = pool;
+        return 0;
+}
+
+static Job *job_free(Job *job)
+{
+        if (!job)
+                return NULL;
+
+        if (job->previous)
+                job->previous->next = job->next;
+        else if (job->pool->jobs == job)
+                job->pool->jobs = job->next;
+        if (job->next)
+                job->next->previous = job->previous;
+
+        sd_event_source_disable_unref(job->io);
+        sd_event_source_disable_unref(job->child);
+        sd_event_source_disable_unref(job->timeout);
+        sd_event_source_disable_unref(job->overdue);
+        sd_event_source_disable_unref(job->grace);
+        safe_close(job->output);
+        free(job);
+        return NULL;
+}
+
+/* Only at the very end of a program: what still runs is killed and reaped. */
+JobPool *job_pool_free(JobPool *pool)
+{
+        if (!pool)
+                return NULL;
+
+        while (pool->jobs) {
+                Job *job = pool->jobs;
+
+                proc_kill_group(job->pid, SIGKILL);
+                job->child = sd_event_source_disable_unref(job->child);
+                (void)waitid(P_PID, (id_t)job->pid, &(siginfo_t){}, WEXITED | WNOHANG);
+                job_free(job);
+        }
+        sd_event_unref(pool->event);
+        free(pool);
+        return NULL;
+}
+
+bool job_pool_is_idle(const JobPool *pool)
+{
+        return !pool->jobs;
+}
+
+pid_t job_pid(const Job *job)
+{
+        return job->pid;
+}
+
+static void flush_line(Job *job)
+{
+        job->line[job->n_line] = '\0';
+        if (!job->cancelled && job->handler.on_line)
+                job->handler.on_line(job->userdata, job->line);
+        job->n_line = 0;
+}
+
+static void take_output(Job *job, const char *data, size_t n)
+{
+        /* The log is a record, not a result: a full disk is noticed by what needs the space. */
+        if (job->log_fd >= 0)
+                (void)!write(job->log_fd, data, n);
+
+        for (size_t i = 0; i < n; i++) {
+                if (data[i] == '\n')
+                        flush_line(job);
+                else if (job->n_line < JOB_LINE_MAX)
+                        job->line[job->n_line++] = data[i];
+        }
+}
+
+static void drain(Job *job)
+{
+        char buffer[16384];
+        ssize_t n;
+
+        while (job->output >= 0 && (n = read(job->output, buffer, sizeof(buffer))) != 0) {
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return;
+                take_output(job, buffer, (size_t)n);
+        }
+
+        /* End of file: the source would report it for ever. */
+        job->io = sd_event_source_disable_unref(job->io);
+        job->output = safe_close(job->output);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        Job *job = userdata;
+        char buffer[16384];
+        ssize_t n;
+
+        /* One buffer per turn, so a chatty compiler does not starve the others on the loop. */
+        n = read(fd, buffer, sizeof(buffer));
+        if (n > 0) {
+                take_output(job, buffer, (size_t)n);
+        } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+                job->io = sd_event_source_disable_unref(job->io);
+                job->output = safe_close(job->output);
+        }
+        return 0;
+}
+
+static usec_t now_of(sd_event *event)
+{
+        uint64_t now = 0;
+
+        (void)sd_event_now(event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata)
+{
+        Job *job = userdata;
+        JobPool *pool = job->pool;
+        JobHandler handler = job->handler;
+        void *handler_data = job->userdata;
+        bool cancelled = job->cancelled;
+        JobResult result = {
+                .status = si->si_code == CLD_EXITED ? si->si_status : -1,
+                .signal = si->si_code == CLD_EXITED ? 0 : si->si_status,
+                .timed_out = job->timed_out,
+                .duration = now_of(pool->event) - job->started,
+        };
+
+        proc_kill_group(job->pid, SIGKILL);
+        drain(job);
+        if (job->n_line > 0)
+                flush_line(job);
+        job_free(job);
+
+        if (!cancelled)
+                handler.on_exit(handler_data, &result);
+        if (!pool->jobs && pool->on_idle)
+                pool->on_idle(pool->userdata);
+        return 0;
+}
+
+static int on_grace(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Job *job = userdata;
+
+        proc_kill_group(job->pid, SIGKILL);
+        return 0;
+}
+
+static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Job *job = userdata;
+
+        if (!job->cancelled && job->handler.on_overdue)
+                job->handler.on_overdue(job->userdata);
+        return 0;
+}
+
+static int add_timer(Job *job, sd_event_source **source, usec_t relative, sd_event_time_handler_t handler)
+{
+        int r;
+
+        if (relative == 0 || relative == USEC_INFINITY)
+                return 0;
+        r = sd_event_add_time_relative(job->pool->event, source, CLOCK_MONOTONIC, relative, 0, handler, job);
+        return r < 0 ? err_origin(r) : 0;
+}
+
+static void terminate(Job *job)
+{
+        if (job->grace)
+                return;
+
+        proc_kill_group(job->pid, SIGTERM);
+        if (add_timer(job, &job->grace, JOB_GRACE, on_grace) < 0)
+                proc_kill_group(job->pid, SIGKILL);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Job *job = userdata;
+
+        job->timed_out = true;
+        terminate(job);
+        return 0;
+}
+
+void job_cancel(Job *job)
+{
+        if (!job || job->cancelled)
+                return;
+
+        job->cancelled = true;
+        terminate(job);
+}
+
+static int attach(Job *job, const JobSpec *spec)
+{
+        sd_event *event = job->pool->event;
+        int r;
+
+        r = sd_event_add_child(event, &job->child, job->pid, WEXITED, on_child, job);
+        if (r < 0)
+                return err_origin(r);
+        r = sd_event_source_set_priority(job->child, SD_EVENT_PRIORITY_NORMAL + 1);
+        if (r < 0)
+                return err_origin(r);
+        r = sd_event_add_io(event, &job->io, job->output, EPOLLIN, on_output, job);
+        if (r < 0)
+                return err_origin(r);
+        r = add_timer(job, &job->timeout, spec->timeout, on_timeout);
+        if (r < 0)
+                return err_trace(r);
+        return err_trace(add_timer(job, &job->overdue, spec->overdue, on_overdue));
+}
+
+int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, void *userdata, Job **ret)
+{
+        ProcSpec proc = {
+                .argv = spec->argv,
+                .environment = spec->environment,
+                .directory = spec->directory,
+                .death_signal = spec->death_signal,
+        };
+        Job *job;
+        int r;
+
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return err_origin(-ENOMEM);
+        job->pool = pool;
+        job->handler = *handler;
+        job->userdata = userdata;
+        job->output = -EBADF;
+        job->log_fd = spec->log_fd;
+        job->started = now_of(pool->event);
+
+        r = proc_spawn(&proc, &job->pid, &job->output);
+        if (r < 0) {
+                free(job);
+                return err_trace(r);
+        }
+
+        job->next = pool->jobs;
+        if (job->next)
+                job->next->previous = job;
+        pool->jobs = job;
+
+        r = attach(job, spec);
+        if (r < 0) {
+                proc_kill_group(job->pid, SIGKILL);
+                job_free(job);
+                return err_trace(r);
+        }
+
+        *ret = job;
+        return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The programs of this product call each other by absolute path, never through PATH. */
+
+#include <stdlib.h>
+
+#include "base/macro.h"
+#include "build-config.h"
+#include "paths.h"
+
+static const char *configured(const char *variable, const char *fallback)
+{
+        const char *value = secure_getenv(variable);
+
+        return value && *value == '/' ? value : fallback;
+}
+
+const char *path_of_helper(void)
+{
+        return configured("NVIDIA_DRIVERD_HELPER", PATH_HELPER);
+}
+
+const char *path_of_daemon(void)
+{
+        return configured("NVIDIA_DRIVERD_DAEMON", PATH_DRIVERD);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Where things are at run time. Relative ones are in the Root. The programs'
+ * own places can be moved by NVIDIA_DRIVERD_HELPER and NVIDIA_DRIVERD_DAEMON
+ * for tests; like every environment variable of a root process these are under
+ * the control of who started it.
+ */
+
+#define RUNTIME_DIRECTORY "run/nvidia-driverd"
+#define RUNTIME_SOCKET    RUNTIME_DIRECTORY "/bus"
+#define RUNTIME_LOADED    RUNTIME_DIRECTORY "/loaded"
+#define RUNTIME_FAILURE   RUNTIME_DIRECTORY "/failure"
+
+const char *path_of_helper(void);
+const char *path_of_daemon(void);
