@@ -2,12 +2,11 @@
 
 /*
  * Where the configuration meets the host. The order is that of growing
- * authority: defaults, main file, drop-ins, environment. The command line
- * comes after that and is the caller's, with config_assign().
+ * authority: defaults, main file, drop-ins, environment, command line.
  *
  * A mistake in a file costs its line and nothing else: it becomes a problem,
- * and what was there before stays. Only a file that somebody named on the
- * command line must be there, because then nothing else was meant.
+ * and what was there before stays. On the command line it is fatal, and so is
+ * a file named there that cannot be read: the person is there to correct it.
  *
  * Nothing is logged here. The caller has a log only after it has read the
  * configuration, and nvidia-driver prints the same problems on a terminal.
@@ -172,6 +171,29 @@ static int load_environment(Loading *loading, char *const *environ_pairs)
         return 0;
 }
 
+/* One "SECTION.KEY=VALUE" of the command line. */
+static int apply_assignment(Loading *loading, const char *text)
+{
+        _cleanup_free_ char *section = NULL, *key = NULL, *expected = NULL;
+        const char *dot = strchr(text, '.'), *equals = strchr(text, '=');
+        int r;
+
+        if (!dot || !equals || equals < dot) {
+                r = add_problem(loading, str_format("--set=%s: expected SECTION.KEY=VALUE", text));
+                return r ? err_trace(r) : SETTINGS_E_BAD_ASSIGNMENT;
+        }
+        section = strndup(text, (size_t)(dot - text));
+        key = strndup(dot + 1, (size_t)(equals - dot - 1));
+        if (!section || !key)
+                return err_origin(-ENOMEM);
+
+        r = config_assign(loading->config, section, key, equals + 1, &expected);
+        if (r <= 0)
+                return err_trace(r);
+        r = add_problem(loading, str_format("--set=%s: %s", text, expected));
+        return r ? err_trace(r) : SETTINGS_E_BAD_ASSIGNMENT;
+}
+
 static int check(Loading *loading)
 {
         _cleanup_strv_ char **problems = NULL;
@@ -189,7 +211,8 @@ static int check(Loading *loading)
         return 0;
 }
 
-static int load(Loading *loading, const Root *root, const char *explicit_file, char *const *environ_pairs)
+static int load(Loading *loading, const Root *root, const char *explicit_file, char *const *environ_pairs,
+                char *const *assignments)
 {
         int r;
 
@@ -206,11 +229,16 @@ static int load(Loading *loading, const Root *root, const char *explicit_file, c
         r = load_environment(loading, environ_pairs);
         if (r)
                 return err_trace(r);
+        STRV_FOREACH (assignment, assignments) {
+                r = apply_assignment(loading, *assignment);
+                if (r)
+                        return r < 0 ? err_trace(r) : r;
+        }
         return err_trace(check(loading));
 }
 
 int settings_load(const Root *root, const char *explicit_file, char *const *environ_pairs,
-                char ***ret_problems, Config **ret)
+                char *const *assignments, char ***ret_problems, Config **ret)
 {
         _cleanup_(config_freep) Config *config = NULL;
         Loading loading = {};
@@ -221,7 +249,9 @@ int settings_load(const Root *root, const char *explicit_file, char *const *envi
                 return err_trace(r);
 
         loading.config = config;
-        r = load(&loading, root, explicit_file, environ_pairs);
+        r = load(&loading, root, explicit_file, environ_pairs, assignments);
+        if (r == SETTINGS_E_BAD_ASSIGNMENT)
+                *ret_problems = TAKE_PTR(loading.problems);
         if (r) {
                 strv_free(loading.problems);
                 return r < 0 ? err_trace(r) : r;

@@ -22,7 +22,7 @@ static void loaded_done(Loaded *l)
 
 static void load(Tree *tree, const char *explicit_file, const char *const *environ_pairs, Loaded *ret)
 {
-        ck_assert_int_eq(settings_load(tree->root, explicit_file, (char *const *)environ_pairs,
+        ck_assert_int_eq(settings_load(tree->root, explicit_file, (char *const *)environ_pairs, NULL,
                                          &ret->problems, &ret->config),
                         0);
         ret->text = strv_join(ret->problems, "\n");
@@ -174,13 +174,13 @@ START_TEST(test_explicit_file_fails)
         _cleanup_tree_ Tree tree = {};
 
         tree_init(&tree);
-        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, &problems, &config), SETTINGS_E_NO_FILE);
+        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, NULL, &problems, &config), SETTINGS_E_NO_FILE);
         ck_assert_int_eq(root_mkdirs(tree.root, "my.conf", 0755), 0);
-        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, &problems, &config),
+        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, NULL, &problems, &config),
                         SETTINGS_E_UNREADABLE);
         ck_assert_int_eq(errno, EISDIR);
         tree_write_bytes(&tree, "big.conf", big, sizeof(big));
-        ck_assert_int_eq(settings_load(tree.root, "/big.conf", NULL, &problems, &config),
+        ck_assert_int_eq(settings_load(tree.root, "/big.conf", NULL, NULL, &problems, &config),
                         SETTINGS_E_UNREADABLE);
         ck_assert_int_eq(errno, EFBIG);
 
@@ -198,7 +198,7 @@ START_TEST(test_story_of_a_flatcar_host)
         _cleanup_(loaded_done) Loaded l = {};
 
         ck_assert_int_eq(root_new(path, &root), 0);
-        ck_assert_int_eq(settings_load(root, NULL, NULL, &l.problems, &l.config), 0);
+        ck_assert_int_eq(settings_load(root, NULL, NULL, NULL, &l.problems, &l.config), 0);
         ck_assert_ptr_null(l.problems);
         ck_assert_str_eq(l.config->driver_version, "535.261.03");
         ck_assert_str_eq(l.config->driver_source, "/opt/nvidia/535.261.03");
@@ -218,7 +218,7 @@ START_TEST(test_shipped_file)
         _cleanup_(loaded_done) Loaded l = {};
 
         ck_assert_int_eq(root_new(path, &root), 0);
-        ck_assert_int_eq(settings_load(root, "/driverd.conf", NULL, &l.problems, &l.config), 0);
+        ck_assert_int_eq(settings_load(root, "/driverd.conf", NULL, NULL, &l.problems, &l.config), 0);
         ck_assert_ptr_null(l.problems);
         ck_assert_uint_eq(l.config->assigned, 0);
 }
