@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driver build: the daemon's build, on a loop of its own, with its
+ * progress on the terminal. For another kernel nothing of the running kernel's
+ * identity is read (trap T6).
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <systemd/sd-event.h>
+#include <sys/stat.h>
+#include <syslog.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build.h"
+#include "cli.h"
+#include "facts.h"
+#include "sys/store.h"
+
+typedef struct BuildRun {
+        const Cli *cli;
+        sd_event *event;
+        sd_event_source *defer;
+        JobPool *pool;
+        Build *build;
+        FsmState stages[4];
+        size_t n_stages, at;
+        Code code;
+        bool failed, finished, discarding;
+        bool terminal;
+        const char *store;
+} BuildRun;
+
+static void clear_line(const BuildRun *run)
+{
+        if (run->terminal)
+                (void)fputs("\r\033[K", stderr);
+}
+
+static void on_progress(void *userdata, FsmState stage, const char *text)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        (void)fprintf(stderr, "%s %s%s", fsm_state_to_string(stage), text, run->terminal ? "" : "\n");
+        (void)fflush(stderr);
+}
+
+static void on_log(void *userdata, int level, const char *text)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        (void)fprintf(stderr, "%s\n", text);
+}
+
+static void wake(BuildRun *run)
+{
+        (void)sd_event_source_set_enabled(run->defer, SD_EVENT_ONESHOT);
+}
+
+static void on_stage(void *userdata, FsmState stage, Code code, const char *detail)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        if (code != CODE_OK) {
+                run->code = cli_fail(code, "%s", strempty(detail));
+                run->failed = true;
+        } else {
+                (void)fprintf(stderr, "%s: done\n", fsm_state_to_string(stage));
+                run->at++;
+        }
+        wake(run);
+}
+
+/* After the last stage the staging directory goes; the loop ends when nothing runs any more. */
+static void wind_up(BuildRun *run)
+{
+        if (!run->finished && !run->failed && build_result(run->build))
+                (void)printf("%s\n", build_result(run->build));
+        run->finished = true;
+        run->build = build_free(run->build);
+        if (!job_pool_is_idle(run->pool))
+                return;
+        if (!run->discarding) {
+                run->discarding = true;
+                (void)build_discard_stale(run->pool, run->cli->root, run->store);
+        }
+        if (job_pool_is_idle(run->pool))
+                (void)sd_event_exit(run->event, 0);
+}
+
+static int step(sd_event_source *source, void *userdata)
+{
+        BuildRun *run = userdata;
+
+        if (run->finished || run->failed || run->at == run->n_stages)
+                wind_up(run);
+        else
+                build_run(run->build, run->stages[run->at]);
+        return 0;
+}
+
+static void on_idle(void *userdata)
+{
+        BuildRun *run = userdata;
+
+        if (run->finished)
+                wake(run);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        (void)fprintf(stderr, "nvidia-driver: interrupted, nothing was changed\n");
+        run->failed = run->finished = true;
+        run->code = CODE_INTERRUPTED;
+        wake(run);
+        return 0;
+}
+
+static int set_up(BuildRun *run)
+{
+        sigset_t set;
+        int r;
+
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return err_origin(-errno);
+
+        r = sd_event_new(&run->event);
+        if (r >= 0)
+                r = sd_event_add_signal(run->event, NULL, SIGTERM, on_signal, run);
+        if (r >= 0)
+                r = sd_event_add_signal(run->event, NULL, SIGINT, on_signal, run);
+        if (r >= 0)
+                r = sd_event_add_defer(run->event, &run->defer, step, run);
+        if (r < 0)
+                return err_origin(r);
+        return err_trace(job_pool_new(run->event, on_idle, run, &run->pool));
+}
+
+static int execute(BuildRun *run, const BuildRequest *request)
+{
+        static const BuildHandler handler = {
+                .on_progress = on_progress,
+                .on_log = on_log,
+                .on_stage = on_stage,
+        };
+        int r;
+
+        r = set_up(run);
+        if (r == 0)
+                r = build_new(run->pool, request, &handler, run, &run->build);
+        if (r == 0) {
+                if (request->tree_verdict != TREE_READY)
+                        run->stages[run->n_stages++] = FSM_PREPARE;
+                run->stages[run->n_stages++] = FSM_COMPILE;
+                run->stages[run->n_stages++] = FSM_LINK;
+                run->stages[run->n_stages++] = FSM_PUBLISH;
+                r = sd_event_loop(run->event);
+                if (r < 0)
+                        r = err_origin(r);
+        }
+
+        build_free(run->build);
+        job_pool_free(run->pool);
+        sd_event_source_disable_unref(run->defer);
+        sd_event_unref(run->event);
+        return r;
+}
+
+/* --output: the directory itself takes the place of the store, so the final rename stays on one file system.
+ */
+static int output_directory(const Cli *cli, char **ret)
+{
+        _cleanup_free_ char *absolute = NULL;
+
+        if (mkdir(cli->output, 0755) < 0 && errno != EEXIST)
+                return err_origin(-errno);
+        absolute = realpath(cli->output, NULL);
+        if (!absolute)
+                return err_origin(-errno);
+        *ret = TAKE_PTR(absolute);
+        return 0;
+}
+
+static Code judge(const Facts *f, const Config *config)
+{
+        if (f->source.code != CODE_OK)
+                return cli_fail(f->source.code, "%s", strempty(f->source.evidence));
+        if (!f->has_tree)
+                return cli_fail(CODE_TREE_MISSING, "Kernel %s has none%s%s.", f->kernel.release,
+                                config->kernel_tree ? " at " : "", strempty(config->kernel_tree));
+        if (f->tree.code != CODE_OK && f->tree.verdict != TREE_DIRTY)
+                return cli_fail(f->tree.code, "%s", strempty(f->tree.evidence));
+        STRV_FOREACH (note, f->tree.notes)
+                (void)fprintf(stderr, "%s\n", *note);
+        return CODE_OK;
+}
+
+static Code build_from(const Cli *cli, const Config *config, const Facts *f)
+{
+        _cleanup_free_ char *store = NULL, *builds = NULL, *staging = NULL;
+        BuildRun run = { .cli = cli, .terminal = isatty(STDERR_FILENO) };
+        BuildRequest request = { .root = cli->root, .config = config, .kernel = &f->kernel };
+        int r;
+
+        r = cli->output ? output_directory(cli, &store) : str_replace(&store, config->store_directory);
+        if (r < 0)
+                return cli_fail(CODE_STORE_FAILED, "%s: %s.", cli->output, strerror(-r));
+        builds = cli->output ? strdup(store) : str_format("%s/" STORE_BUILDS, store);
+        staging = str_format("%s/" STORE_STAGING, store);
+        if (!builds || !staging)
+                return cli_fatal(-ENOMEM, "build");
+
+        request.tree = &f->trees.items[f->tree_index];
+        request.tree_verdict = f->tree.verdict;
+        request.source = &f->sources.items[f->source.index];
+        request.store = run.store = store;
+        request.builds = builds;
+        r = execute(&run, &request);
+        if (cli->output)
+                (void)rmdir(staging);
+        if (r < 0)
+                return r == -ENOSPC ? cli_fail(CODE_NO_SPACE, "%s.", store) : cli_fatal(r, "build");
+        return run.code;
+}
+
+Code cli_build(Cli *cli)
+{
+        FactsTarget target = { .release = cli->kernel, .always_build = true };
+        _cleanup_(config_freep) Config *config = NULL;
+        Facts facts = {};
+        Code code;
+        int r;
+
+        code = cli_config(cli, &config);
+        if (code)
+                return code;
+        r = facts_gather(cli->root, config, &target, &facts);
+        code = r < 0 ? cli_fatal(r, "facts") : judge(&facts, config);
+        if (code == CODE_OK)
+                code = build_from(cli, config, &facts);
+        facts_done(&facts);
+        return code;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driver status. With a daemon, its own words, over the private socket;
+ * without one, the machine as it is and why the last daemon ended. Exit
+ * status: 0 when the driver is ready, 3 when no daemon runs (as systemctl
+ * status), else that of the code.
+ */
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-config.h"
+#include "bus.h"
+#include "cli.h"
+#include "facts.h"
+#include "failure.h"
+#include "policy/fsm.h"
+#include "sys/clock.h"
+#include "sys/statusjson.h"
+#include "sys/udevmon.h"
+
+static const char *colour_of(const Cli *cli, const char *state)
+{
+        if (!cli->colour)
+                return "";
+        if (streq(state, "ready"))
+                return "\033[1;32m";
+        if (streq(state, "degraded") || streq(state, "busy") || streq(state, "backoff"))
+                return "\033[1;33m";
+        if (streq(state, "failed") || streq(state, "stuck"))
+                return "\033[1;31m";
+        return "\033[1m";
+}
+
+static void print_since(usec_t since)
+{
+        usec_t now = now_realtime_usec();
+        _cleanup_free_ char *ago = NULL;
+        time_t seconds = (time_t)(since / USEC_PER_SEC);
+        char text[64] = "";
+        struct tm tm;
+
+        if (since == 0 || !localtime_r(&seconds, &tm))
+                return;
+        (void)strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S %Z", &tm);
+        ago = str_from_usec(now > since ? now - since : 0);
+        (void)printf(" since %s; %s ago", text, strna(ago));
+}
+
+static void print_head(const Cli *cli, const Status *s)
+{
+        (void)printf("    State: %s%s%s", colour_of(cli, s->state), s->state, cli->colour ? "\033[0m" : "");
+        print_since(s->since);
+        (void)printf("\n");
+        if (s->progress)
+                (void)printf(" Progress: %s\n", s->progress);
+        if (!streq(s->code, "ok")) {
+                Code code = code_from_string(s->code);
+
+                (void)printf("   Reason: %s [%s]\n", code_sentence(code), s->code);
+                if (!isempty(s->detail))
+                        (void)printf("           %s\n", s->detail);
+                (void)printf("Next step: %s\n", code_remedy(code));
+        }
+        (void)printf("   Kernel: %s %s\n", strna(s->kernel_release), strempty(s->kernel_version));
+        (void)printf("   Driver: %s%s%s%s%s\n", s->driver_version ? s->driver_version : "not loaded",
+                        s->foreign ? " (loaded by somebody else)" : "", s->driver_wanted ? ", wanted " : "",
+                        strempty(s->driver_wanted), "");
+        if (s->build)
+                (void)printf("    Build: %s\n", s->build);
+        if (s->pid)
+                (void)printf("   Daemon: nvidia-driverd %s, pid %" PRId64 "\n", strna(s->version), s->pid);
+}
+
+static void print_plan(const Status *s)
+{
+        for (size_t i = 0; i < s->n_steps; i++)
+                (void)printf("%s %-17s %-4s  %s\n", i == 0 ? "     Plan:" : "          ", s->steps[i].stage,
+                                s->steps[i].run ? "run" : "skip", s->steps[i].reason);
+}
+
+static void print_modules(const Status *s)
+{
+        for (size_t i = 0; i < s->modules.n; i++) {
+                const ModuleFact *f = &s->modules.items[i];
+                _cleanup_free_ char *holders = strv_join(f->holders, ", "), *count = NULL;
+
+                count = f->refcnt < 0 ? strdup("-") : str_format("%d", f->refcnt);
+                (void)printf("%s %-17s %-7s refcount %-3s %s%s\n", i == 0 ? "  Modules:" : "          ",
+                                f->name, mod_state_to_string(f->state), strna(count),
+                                isempty(holders) ? "" : "held by ", strempty(holders));
+        }
+}
+
+static void print_gpus(const Status *s)
+{
+        for (size_t i = 0; i < s->gpus.n; i++) {
+                const GpuFact *g = &s->gpus.items[i];
+
+                (void)printf("%s %s %04x:%04x, driver %s", i == 0 ? "     GPUs:" : "          ", g->address,
+                                g->vendor, g->device, g->driver ? g->driver : "none");
+                for (size_t n = 0; n < s->nodes.n; n++)
+                        if (streq(s->nodes.items[n].gpu, g->address))
+                                (void)printf(", %s%s", s->nodes.items[n].node,
+                                                s->nodes.items[n].present ? "" : " (not there)");
+                (void)printf("\n");
+        }
+        if (s->gpus.n == 0)
+                (void)printf("     GPUs: none\n");
+}
+
+void cli_print_status(const Cli *cli, const Status *s)
+{
+        print_head(cli, s);
+        print_plan(s);
+        print_modules(s);
+        print_gpus(s);
+        STRV_FOREACH (problem, s->problems)
+                (void)printf("  Warning: %s\n", *problem);
+}
+
+/* No daemon: the machine as it is, and the last words of the one before. */
+static int describe_locally(const Cli *cli, Status *s)
+{
+        _cleanup_free_ char *detail = NULL;
+        UdevMon *udev = NULL;
+        Code code = CODE_NOT_RUNNING;
+        int r;
+
+        r = failure_read(cli->root, &code, &detail);
+        if (r < 0)
+                return err_trace(r);
+        s->detail = TAKE_PTR(detail);
+        r = str_replace(&s->state, r == 0 ? fsm_state_to_string(FSM_FAILED) : "not-running");
+        if (r == 0)
+                r = str_replace(&s->code, code_to_string(code));
+        if (r == 0)
+                r = str_replace(&s->version, PROJECT_VERSION);
+        if (r == 0)
+                r = facts_fill_status(cli->root, s);
+        if (r == 0)
+                r = udevmon_new(&udev);
+        if (r == 0)
+                r = udevmon_enumerate(udev, cli->root, &s->nodes);
+        udevmon_free(udev);
+        return err_trace(r);
+}
+
+static int get_status(const Cli *cli, Status *s, bool *ret_running)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = bus_ask_describe(cli->root, &text);
+        *ret_running = r == 0;
+        if (r == BUS_E_NOT_RUNNING)
+                return err_trace(describe_locally(cli, s));
+        if (r < 0)
+                return err_trace(r);
+        r = status_parse(text, s);
+        return r < 0 ? err_trace(r) : err_fold(r);
+}
+
+Code cli_status(Cli *cli)
+{
+        _cleanup_free_ char *text = NULL;
+        Status s = {};
+        bool running = false;
+        Code code = CODE_OK;
+        int r;
+
+        r = get_status(cli, &s, &running);
+        if (r == 0 && cli->json)
+                r = status_format(&s, &text);
+        if (r < 0) {
+                status_done(&s);
+                return cli_fatal(r, "status");
+        }
+
+        if (cli->json)
+                (void)fputs(text, stdout);
+        else
+                cli_print_status(cli, &s);
+        if (!running)
+                code = CODE_NOT_RUNNING;
+        else if (!streq(s.state, "ready"))
+                code = code_from_string(s.code);
+        status_done(&s);
+        return code < 0 ? CODE_INTERNAL : code;
+}

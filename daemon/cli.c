@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driver: the command that people type and containers start. Options
+ * may stand before or after the verb, as people know it from systemctl. The
+ * old script's options (-a, -m, -k) are understood where they meant something.
+ */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-config.h"
+#include "cli.h"
+#include "paths.h"
+#include "settings.h"
+
+typedef struct Verb {
+        const char *name;
+        const char *help;
+        Code (*run)(Cli *cli);
+} Verb;
+
+static Code cli_init(Cli *cli);
+
+static const Verb verbs[] = {
+        { "init", "Become the daemon: load the driver and keep it (for containers)", cli_init },
+        { "status", "Show state, plan, modules and devices", cli_status },
+        { "plan", "Show what a start would do on this machine, and why", cli_plan },
+        { "build", "Build the driver for a kernel, here or for another machine", cli_build },
+        { "update", "The same under its old name", cli_build },
+        { "explain", "Explain a failure code", cli_explain },
+};
+
+static int help(void)
+{
+        (void)printf("nvidia-driver [OPTIONS...] COMMAND [ARGUMENTS...]\n\n"
+                     "Looks after the NVIDIA kernel driver of this host.\n\nCommands:\n");
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                (void)printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
+        (void)printf("\nOptions:\n"
+                     "  -h --help                   Show this help\n"
+                     "     --version                Show the version\n"
+                     "     --json                   Print JSON (status, plan)\n"
+                     "  -v --verbose                Show the output of the build tools too\n"
+                     "     --root=DIR               Work on the machine below DIR\n"
+                     "     --config=FILE            Read FILE instead of the usual places\n"
+                     "  -o --set=SECTION.KEY=VALUE  Override a setting, see driverd.conf(5)\n"
+                     "\nOptions of build:\n"
+                     "  -k --kernel=RELEASE         Build for this kernel, not the running one\n"
+                     "     --kernel-tree=DIR        Its headers, build tree or source\n"
+                     "     --driver-source=DIR      Unpacked NVIDIA kernel module source\n"
+                     "     --output=DIR             Put the build into DIR, not into the store\n"
+                     "  -m --max-threads=N          Run N compilers at a time\n"
+                     "  -a --accept-license         Accepted and ignored\n\n"
+                     "See nvidia-driver(8) and driverd.conf(5).\n");
+        return 0;
+}
+
+enum { ARG_VERSION = 0x100, ARG_JSON, ARG_ROOT, ARG_CONFIG, ARG_TREE, ARG_SOURCE, ARG_OUTPUT };
+
+static const struct option options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "json", no_argument, NULL, ARG_JSON },
+        { "verbose", no_argument, NULL, 'v' },
+        { "root", required_argument, NULL, ARG_ROOT },
+        { "config", required_argument, NULL, ARG_CONFIG },
+        { "set", required_argument, NULL, 'o' },
+        { "kernel", required_argument, NULL, 'k' },
+        { "kernel-tree", required_argument, NULL, ARG_TREE },
+        { "driver-source", required_argument, NULL, ARG_SOURCE },
+        { "output", required_argument, NULL, ARG_OUTPUT },
+        { "max-threads", required_argument, NULL, 'm' },
+        { "jobs", required_argument, NULL, 'm' },
+        { "accept-license", no_argument, NULL, 'a' },
+        {},
+};
+
+static int assign(Cli *cli, const char *key, const char *value)
+{
+        return strv_pushf(&cli->assignments, "%s=%s", key, value) < 0 ? code_exit_status(CODE_INTERNAL) : -1;
+}
+
+/* A path given on the command line is relative to where the person stands; configuration wants it absolute.
+ */
+static int assign_path(Cli *cli, const char *key, const char *value)
+{
+        _cleanup_free_ char *absolute = realpath(value, NULL);
+
+        if (!absolute) {
+                (void)fprintf(stderr, "nvidia-driver: %s: %s\n", value, strerror(errno));
+                return code_exit_status(CODE_USAGE);
+        }
+        return assign(cli, key, absolute);
+}
+
+static int parse_option(Cli *cli, int c)
+{
+        switch (c) {
+        case 'h':
+                return help();
+        case ARG_VERSION:
+                (void)printf("nvidia-driver %s\n", PROJECT_VERSION);
+                return 0;
+        case ARG_JSON:
+                cli->json = true;
+                return -1;
+        case 'v':
+                cli->verbose = true;
+                return -1;
+        case ARG_ROOT:
+                cli->root_path = optarg;
+                return -1;
+        case ARG_CONFIG:
+                cli->config_file = optarg;
+                return -1;
+        case 'o':
+                return strv_push(&cli->assignments, optarg) < 0 ? code_exit_status(CODE_INTERNAL) : -1;
+        case 'k':
+                cli->kernel = optarg;
+                return -1;
+        case ARG_TREE:
+                return assign_path(cli, "Kernel.Tree", optarg);
+        case ARG_SOURCE:
+                return assign_path(cli, "Driver.Source", optarg);
+        case ARG_OUTPUT:
+                cli->output = optarg;
+                return -1;
+        case 'm':
+                return assign(cli, "Build.Jobs", optarg);
+        case 'a':
+                return -1;
+        default:
+                return code_exit_status(CODE_USAGE);
+        }
+}
+
+Code cli_fail(Code code, const char *format, ...)
+{
+        char detail[2000];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(detail, sizeof(detail), format, ap);
+        va_end(ap);
+        (void)fprintf(stderr, "nvidia-driver: %s%s%s\n  code:      %s (exit status %d)\n  next step: %s\n",
+                        code_sentence(code), *detail ? " " : "", detail, code_to_string(code),
+                        code_exit_status(code), code_remedy(code));
+        return code;
+}
+
+Code cli_fatal(int error, const char *what)
+{
+        const ErrFrame *frames;
+        unsigned n;
+
+        (void)fprintf(stderr, "nvidia-driver: %s: %s\n", what, strerror(error < 0 ? -error : error));
+        frames = err_frames(&n);
+        for (unsigned i = 0; i < n; i++)
+                (void)fprintf(stderr, "  at %s (%s:%d)\n", frames[i].function, frames[i].file,
+                                frames[i].line);
+        return CODE_INTERNAL;
+}
+
+Code cli_config(const Cli *cli, Config **ret)
+{
+        _cleanup_strv_ char **problems = NULL;
+        int r;
+
+        r = settings_load(cli->root, cli->config_file, environ, cli->assignments, &problems, ret);
+        STRV_FOREACH (problem, problems)
+                (void)fprintf(stderr, "nvidia-driver: %s\n", *problem);
+        if (r == SETTINGS_E_BAD_ASSIGNMENT)
+                return CODE_USAGE;
+        if (r > 0)
+                return cli_fail(CODE_CONFIG_INVALID, "%s: %s.", strna(cli->config_file), strerror(errno));
+        return r < 0 ? cli_fatal(r, "configuration") : CODE_OK;
+}
+
+static Code cli_init(Cli *cli)
+{
+        _cleanup_strv_ char **argv = NULL;
+        int r;
+
+        r = strv_push(&argv, "nvidia-driverd");
+        if (r == 0 && cli->root_path)
+                r = strv_pushf(&argv, "--root=%s", cli->root_path);
+        if (r == 0 && cli->config_file)
+                r = strv_pushf(&argv, "--config=%s", cli->config_file);
+        if (r == 0 && cli->verbose)
+                r = strv_push(&argv, "--verbose");
+        STRV_FOREACH (assignment, cli->assignments)
+                if (r == 0)
+                        r = strv_pushf(&argv, "--set=%s", *assignment);
+        if (r < 0)
+                return cli_fatal(r, "init");
+
+        (void)execv(path_of_daemon(), argv);
+        return cli_fatal(errno, path_of_daemon());
+}
+
+static Code run(Cli *cli, const char *name)
+{
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                if (!streq(verbs[i].name, name))
+                        continue;
+                r = root_new(cli->root_path ? cli->root_path : "/", &cli->root);
+                if (r < 0)
+                        return cli_fatal(r, cli->root_path ? cli->root_path : "/");
+                return verbs[i].run(cli);
+        }
+        (void)fprintf(stderr, "nvidia-driver: unknown command \"%s\"; see nvidia-driver --help\n", name);
+        return CODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+        Cli cli = { .colour = isatty(STDOUT_FILENO) };
+        int c, status = -1;
+
+        while (status < 0 && (c = getopt_long(argc, argv, "hvo:k:m:a", options, NULL)) >= 0)
+                status = parse_option(&cli, c);
+
+        if (status < 0 && optind == argc) {
+                (void)help();
+                status = code_exit_status(CODE_USAGE);
+        }
+        if (status < 0) {
+                cli.arguments = argv + optind + 1;
+                status = code_exit_status(run(&cli, argv[optind]));
+        }
+
+        root_free(cli.root);
+        strv_free(cli.assignments);
+        return status;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The verbs of nvidia-driver, and what they share. */
+
+#include "base/root.h"
+#include "policy/code.h"
+#include "policy/config.h"
+#include "policy/status.h"
+
+/* Options before and after the verb, as far as given. */
+typedef struct Cli {
+        Root *root;
+        const char *root_path;
+        const char *config_file;
+        char **assignments; /* SECTION.KEY=VALUE */
+        bool json;
+        bool verbose;
+        bool colour;        /* stdout is a terminal */
+        const char *kernel; /* --kernel */
+        const char *output; /* --output */
+        char **arguments;   /* what follows the verb */
+} Cli;
+
+/* Reads the configuration; problems are printed to stderr. Returns a Code. */
+Code cli_config(const Cli *cli, Config **ret);
+
+/* A failure on stderr: sentence, particulars, next step. Returns @code. */
+Code cli_fail(Code code, const char *format, ...) _printf_(2, 3);
+Code cli_fatal(int error, const char *what);
+
+/* cli-status.c */
+Code cli_status(Cli *cli);
+void cli_print_status(const Cli *cli, const Status *s);
+
+/* cli-plan.c */
+Code cli_plan(Cli *cli);
+Code cli_explain(Cli *cli);
+
+/* cli-build.c */
+Code cli_build(Cli *cli);

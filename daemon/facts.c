@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Gathering facts is reading files; it decides one thing only: what need not be read. */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "facts.h"
+#include "loaded.h"
+#include "sys/driversource.h"
+#include "sys/kernel.h"
+#include "sys/kmodule.h"
+#include "sys/pci.h"
+#include "sys/store.h"
+#include "sys/sysmod.h"
+#include "sys/treefacts.h"
+
+void facts_done(Facts *f)
+{
+        kernel_fact_done(&f->kernel);
+        gpu_facts_done(&f->gpus);
+        module_facts_done(&f->modules);
+        strv_free(f->owned);
+        build_manifests_done(&f->builds);
+        strv_free(f->problems);
+        driver_sources_done(&f->sources);
+        source_judgement_done(&f->source);
+        tree_facts_list_done(&f->trees);
+        tree_judgement_done(&f->tree);
+        *f = (Facts){};
+}
+
+static int gather_kernel(const Root *root, const FactsTarget *target, Facts *f)
+{
+        int r;
+
+        if (target && target->release)
+                return err_trace(str_replace(&f->kernel.release, target->release));
+
+        r = kernel_read(root, &f->kernel);
+        if (r)
+                return r < 0 ? err_trace(r) : err_fold(r);
+        /* What the host's own modules carry is what this kernel wants; without any, the release has to do.
+         */
+        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic);
+        return r < 0 ? err_trace(r) : 0;
+}
+
+static DriverType wanted_type(const Config *config)
+{
+        return plan_wish(config, NULL).driver_type;
+}
+
+static int gather_sources(const Root *root, const Config *config, Facts *f)
+{
+        int r;
+
+        r = driver_source_search(root, config->driver_source, config->driver_version, &f->sources);
+        if (r == 0)
+                r = driver_sources_choose(&f->sources, config->driver_version, wanted_type(config),
+                                config->modules, &f->source);
+        return err_trace(r);
+}
+
+static int gather_trees(const Root *root, const Config *config, Facts *f)
+{
+        int r;
+
+        r = treefacts_search(root, config->kernel_tree, f->kernel.release, &f->trees);
+        for (size_t i = 0; r == 0 && i < f->trees.n; i++)
+                r = tree_facts_derive(&f->trees.items[i]);
+        if (r)
+                return err_trace(r);
+
+        r = tree_choose(&f->trees, &f->kernel, &f->tree_index, &f->tree);
+        f->has_tree = r == 0;
+        return r < 0 ? err_trace(r) : 0;
+}
+
+static bool store_serves(const Facts *f, const Config *config)
+{
+        BuildWish wish = plan_wish(config, &f->kernel);
+
+        return build_manifests_choose(&f->builds, &wish);
+}
+
+int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
+{
+        int r;
+
+        *f = (Facts){};
+        r = gather_kernel(root, target, f);
+        if (r == 0)
+                r = pci_read_gpus(root, &f->gpus);
+        if (r == 0)
+                r = sysmod_list_family(root, &f->modules);
+        if (r == 0)
+                r = loaded_read(root, &f->owned);
+        if (r == 0)
+                r = store_list(root, config->store_directory, &f->builds, &f->problems);
+        if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
+                r = gather_sources(root, config, f);
+                if (r == 0)
+                        r = gather_trees(root, config, f);
+        }
+        return err_trace(r);
+}
+
+int facts_plan(const Facts *f, const Config *config, Plan *ret)
+{
+        PlanFacts facts = {
+                .kernel = &f->kernel,
+                .gpus = &f->gpus,
+                .modules = &f->modules,
+                .owned = f->owned,
+                .builds = &f->builds,
+                .sources = &f->sources,
+                .source = &f->source,
+                .trees = &f->trees,
+                .tree = f->has_tree ? &f->tree : NULL,
+                .tree_index = f->tree_index,
+        };
+
+        return err_trace(plan_make(config, &facts, ret));
+}
+
+int facts_fill_status(const Root *root, Status *s)
+{
+        KernelFact kernel = {};
+        const ModuleFact *nvidia;
+        int r;
+
+        r = kernel_read(root, &kernel);
+        if (r < 0)
+                return err_trace(r);
+        s->kernel_release = TAKE_PTR(kernel.release);
+        s->kernel_version = TAKE_PTR(kernel.version);
+        kernel_fact_done(&kernel);
+
+        r = sysmod_list_family(root, &s->modules);
+        if (r == 0)
+                r = pci_read_gpus(root, &s->gpus);
+        if (r)
+                return err_trace(r);
+
+        nvidia = module_facts_find(&s->modules, "nvidia");
+        return nvidia ? err_trace(str_replace(&s->driver_version, nvidia->version)) : 0;
+}
+
+int facts_plan_status(const Facts *f, const Plan *plan, Status *s)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < plan->n_steps; i++)
+                r = status_add_step(s, fsm_state_to_string(plan->steps[i].state), plan->steps[i].run,
+                                plan->steps[i].reason);
+        STRV_FOREACH (problem, f->problems)
+                if (r == 0)
+                        r = strv_push(&s->problems, *problem);
+        return err_trace(r);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * All facts that a plan is made of, gathered in one go. Sources and kernel
+ * trees are looked at only when the store has no build that serves: a warm
+ * start reads a few small files of /sys, /proc and the store, nothing else.
+ */
+
+#include "base/root.h"
+#include "policy/plan.h"
+#include "policy/status.h"
+
+typedef struct Facts {
+        KernelFact kernel;
+        GpuFacts gpus;
+        ModuleFacts modules;
+        char **owned;
+        BuildManifests builds;
+        char **problems; /* of the store */
+        DriverSources sources;
+        SourceJudgement source;
+        TreeFactsList trees;
+        TreeJudgement tree;
+        size_t tree_index;
+        bool has_tree;
+} Facts;
+
+/* What a build is for, when it is not the running kernel. All may be NULL. */
+typedef struct FactsTarget {
+        const char *release; /* never mixed with the running kernel's identity */
+        bool always_build;   /* look at sources and trees even if the store has a build */
+} FactsTarget;
+
+/* Returns 0 or a negative errno; *@ret is to be freed with facts_done(), also after a failure. */
+int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *ret);
+void facts_done(Facts *f);
+
+/* Makes the plan from facts; it points into them. Returns 0 or -ENOMEM. */
+int facts_plan(const Facts *f, const Config *config, Plan *ret);
+
+/* Fills the machine's part of a status: kernel, GPUs, modules as they are now. */
+int facts_fill_status(const Root *root, Status *s);
+
+/* The steps and the problems of a plan. */
+int facts_plan_status(const Facts *f, const Plan *plan, Status *s);

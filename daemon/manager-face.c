@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * STATUS=, READY=, EXTEND_TIMEOUT_USEC=, the journal and the bus' status, all
+ * from one place, so that they never contradict each other.
+ *
+ * EXTEND_TIMEOUT_USEC= is sent when something really went forward (an object
+ * was compiled, a stage was entered) and never from a timer: a hanging build is
+ * ended by the service manager's timeout, as it should be.
+ */
+
+#include <ctype.h>
+#include <inttypes.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-config.h"
+#include "failure.h"
+#include "manager-face.h"
+#include "settings.h"
+#include "sys/clock.h"
+#include "sys/notify.h"
+#include "sys/statusjson.h"
+
+/* Longer than any single compiler run takes on a slow machine. */
+#define EXTENSION (3 * USEC_PER_MINUTE)
+
+static char *state_text(Manager *m)
+{
+        const ModuleFact *nvidia = module_facts_find(&m->facts.modules, "nvidia");
+        const char *version = m->loading_manifest.driver_version;
+        char *text;
+
+        if (m->progress)
+                return strdup(m->progress);
+        if (m->fsm.state == FSM_READY)
+                return str_format("Ready: NVIDIA driver %s, %zu GPU%s%s",
+                                version  ? version
+                                : nvidia ? strna(nvidia->version)
+                                         : "",
+                                m->facts.gpus.n, m->facts.gpus.n == 1 ? "" : "s",
+                                m->plan.foreign ? ", foreign" : "");
+        if (m->fsm.code != CODE_OK)
+                text = str_format("%s: %s (%s)", fsm_state_to_string(m->fsm.state),
+                                code_sentence(m->fsm.code), code_to_string(m->fsm.code));
+        else
+                text = strdup(fsm_state_to_string(m->fsm.state));
+        if (text)
+                text[0] = (char)toupper((unsigned char)text[0]);
+        return text;
+}
+
+static void send_status(Manager *m, bool went_forward)
+{
+        _cleanup_free_ char *text = state_text(m);
+
+        if (!text)
+                return;
+        if (went_forward && !m->fsm.promised)
+                notify_sendf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, text, (uint64_t)EXTENSION);
+        else
+                notify_sendf("STATUS=%s", text);
+}
+
+void manager_progress(Manager *m, const char *text)
+{
+        if (streq_ptr(m->progress, text))
+                return;
+        (void)str_replace(&m->progress, text);
+        if (text) {
+                log_debug(m->log, "%s", text);
+                send_status(m, true);
+        }
+}
+
+void manager_face_state(Manager *m, FsmState before)
+{
+        static const int levels[_FSM_STATE_MAX] = {
+                [FSM_DEGRADED] = LOG_WARNING,
+                [FSM_BUSY] = LOG_WARNING,
+                [FSM_BACKOFF] = LOG_WARNING,
+                [FSM_STUCK] = LOG_ERR,
+                [FSM_FAILED] = LOG_ERR,
+        };
+        FsmState state = m->fsm.state;
+
+        (void)str_replace(&m->progress, NULL);
+        log_field(m->log, "STATE", fsm_state_to_string(state));
+        log_field(m->log, "CODE", code_to_string(m->fsm.code));
+        if (state == FSM_BACKOFF || state == FSM_BUSY) {
+                _cleanup_free_ char *delay = str_from_usec(
+                                backoff_delay(&m->fsm.config.retry, m->fsm.attempt));
+
+                log_message(m->log, LOG_WARNING, LOG_ID_STATE, "State %s -> %s, trying again in %s.",
+                                fsm_state_to_string(before), fsm_state_to_string(state), strna(delay));
+        } else {
+                log_message(m->log, levels[state] ? levels[state] : LOG_INFO, LOG_ID_STATE,
+                                "State %s -> %s.", fsm_state_to_string(before), fsm_state_to_string(state));
+        }
+        if (state == FSM_DEGRADED)
+                log_code(m->log, LOG_WARNING, m->fsm.code, m->detail);
+        send_status(m, fsm_state_is_stage(state));
+}
+
+void manager_face_ready(Manager *m)
+{
+        _cleanup_free_ char *text = state_text(m);
+
+        (void)str_replace(&m->detail, NULL);
+        notify_sendf("READY=1\nSTATUS=%s", strempty(text));
+        log_message(m->log, LOG_NOTICE, LOG_ID_READY, "%s. Done, now waiting for signal", strempty(text));
+}
+
+static bool can_change_config(FsmState state)
+{
+        return state == FSM_READY || state == FSM_DEGRADED || state == FSM_BACKOFF || state == FSM_BUSY;
+}
+
+static void replace_config(Manager *m)
+{
+        _cleanup_strv_ char **problems = NULL;
+        Config *config = NULL;
+        int r;
+
+        r = settings_load(m->root, m->config_file, environ, m->assignments, &problems, &config);
+        if (r) {
+                log_warning(m->log, "The configuration cannot be read, keeping the old one.");
+                return;
+        }
+        STRV_FOREACH (problem, problems)
+                log_warning(m->log, "%s", *problem);
+        config_free(m->config);
+        m->config = config;
+        strv_free(m->problems);
+        m->problems = TAKE_PTR(problems);
+        log_notice(m->log,
+                        "The configuration was read again; what concerns the driver applies when it is next loaded.");
+}
+
+void manager_face_reload(Manager *m)
+{
+        notify_sendf("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now_usec());
+        if (can_change_config(m->fsm.state))
+                replace_config(m);
+        else
+                log_warning(m->log, "The configuration is in use in state %s, ignoring the reload.",
+                                fsm_state_to_string(m->fsm.state));
+        notify_sendf("READY=1");
+        send_status(m, false);
+}
+
+int manager_fill_status(Manager *m, Status *s)
+{
+        int r;
+
+        s->since = m->since_realtime;
+        s->pid = getpid();
+        s->foreign = m->plan.foreign;
+        r = str_replace(&s->state, fsm_state_to_string(m->fsm.state));
+        if (r == 0)
+                r = str_replace(&s->code, code_to_string(m->fsm.code));
+        if (r == 0 && m->fsm.code != CODE_OK)
+                r = str_replace(&s->detail, m->detail);
+        if (r == 0)
+                r = str_replace(&s->progress, m->progress);
+        if (r == 0)
+                r = str_replace(&s->version, PROJECT_VERSION);
+        if (r == 0)
+                r = str_replace(&s->driver_wanted, m->config->driver_version);
+        if (r == 0)
+                r = str_replace(&s->build, m->loading_manifest.id);
+        if (r == 0)
+                r = facts_plan_status(&m->facts, &m->plan, s);
+        STRV_FOREACH (problem, m->problems)
+                if (r == 0)
+                        r = strv_push(&s->problems, *problem);
+        if (r == 0)
+                r = facts_fill_status(m->root, s);
+        if (r == 0 && m->udev)
+                r = udevmon_enumerate(m->udev, m->root, &s->nodes);
+        return err_trace(r);
+}
+
+int manager_face_describe(Manager *m, char **ret)
+{
+        Status s = {};
+        int r;
+
+        r = manager_fill_status(m, &s);
+        if (r == 0)
+                r = status_format(&s, ret);
+        status_done(&s);
+        return err_trace(r);
+}
+
+void manager_face_exit(Manager *m)
+{
+        Code code = m->exit_code;
+
+        if (code == CODE_OK) {
+                log_message(m->log, LOG_NOTICE, LOG_ID_STOPPED, "Stopped, the driver is %s.",
+                                m->plan.foreign ? "left as it was found" : "unloaded");
+                return;
+        }
+        if (failure_write(m->root, code, m->detail) < 0)
+                log_warning(m->log, "The reason could not be recorded for the status command, ignoring.");
+        notify_sendf("STATUS=%s: %s", code_to_string(code), code_sentence(code));
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The manager: one event loop, one queue of events, one state machine.
+ *
+ * Events are queued and handled from a deferred source, never inside the
+ * function that posts them. So a stage may report its end from within its own
+ * beginning, and the state changes only at one place: dispatch().
+ */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-config.h"
+#include "bus.h"
+#include "failure.h"
+#include "loaded.h"
+#include "manager.h"
+#include "manager-face.h"
+#include "paths.h"
+#include "sys/clock.h"
+#include "sys/kernel.h"
+#include "sys/notify.h"
+
+usec_t manager_now(Manager *m)
+{
+        uint64_t now;
+
+        return sd_event_now(m->event, CLOCK_MONOTONIC, &now) >= 0 ? now : now_usec();
+}
+
+void manager_post(Manager *m, const FsmEvent *event)
+{
+        /* Every stage posts once and timers once: a full queue is a bug of ours, not of the outside. */
+        if (m->n_queue == EVENT_QUEUE_MAX) {
+                log_error(m->log, "The event queue is full, dropping event %s.",
+                                fsm_event_to_string(event->type));
+                return;
+        }
+        m->queue[m->n_queue++] = *event;
+        (void)sd_event_source_set_enabled(m->defer, SD_EVENT_ONESHOT);
+}
+
+void manager_stage_done(Manager *m)
+{
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_DONE, .token = m->fsm.token });
+}
+
+void manager_stage_failed(Manager *m, Code code, const char *format, ...)
+{
+        char detail[2000];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(detail, sizeof(detail), format, ap);
+        va_end(ap);
+        (void)str_replace(&m->detail, detail);
+        log_code(m->log, LOG_ERR, code, detail);
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_FAILED, .code = code, .token = m->fsm.token });
+}
+
+static void forget_attempt(Manager *m)
+{
+        m->build = build_free(m->build);
+        module_work_reset(m);
+        stage_devices_leave(m);
+        plan_done(&m->plan);
+        facts_done(&m->facts);
+        node_facts_done(&m->nodes);
+        m->build_path = (free(m->build_path), NULL);
+}
+
+static void log_plan(Manager *m)
+{
+        for (size_t i = 0; i < m->plan.n_steps; i++) {
+                const PlanStep *s = &m->plan.steps[i];
+
+                log_debug(m->log, "Plan: %s %s: %s.", s->run ? "run" : "skip", fsm_state_to_string(s->state),
+                                s->reason);
+        }
+}
+
+/* CHECK: everything that is known before anything is done. */
+static void enter_check(Manager *m)
+{
+        int r;
+
+        forget_attempt(m);
+        r = facts_gather(m->root, m->config, NULL, &m->facts);
+        if (r == 0)
+                r = facts_plan(&m->facts, m->config, &m->plan);
+        if (r < 0) {
+                log_fatal(m->log, r, "gathering facts");
+                manager_stage_failed(m, CODE_INTERNAL, "Facts about this machine: %s.", strerror(-r));
+                return;
+        }
+
+        STRV_FOREACH (problem, m->facts.problems)
+                log_warning(m->log, "%s, ignoring this build.", *problem);
+        log_plan(m);
+        if (m->plan.code != CODE_OK) {
+                (void)str_replace(&m->detail, m->plan.detail);
+                log_code(m->log, LOG_ERR, m->plan.code, m->plan.detail);
+        }
+        manager_post(m, &(FsmEvent){
+                                        .type = FSM_EV_PLANNED,
+                                        .token = m->fsm.token,
+                                        .steps = plan_mask(&m->plan),
+                                        .code = m->plan.code,
+                        });
+}
+
+static int take_owned(Manager *m)
+{
+        strv_free(m->owned);
+        m->owned = NULL;
+        return err_trace(strv_copy(m->facts.owned, &m->owned));
+}
+
+static void enter_adopt(Manager *m)
+{
+        const ModuleFact *nvidia = module_facts_find(&m->facts.modules, "nvidia");
+        int r;
+
+        r = take_owned(m);
+        if (r == 0)
+                r = stage_devices_monitor(m);
+        if (r < 0) {
+                manager_stage_failed(m, CODE_INTERNAL, "udev: %s.", strerror(-r));
+                return;
+        }
+        log_notice(m->log, "Adopting the loaded driver %s%s.", nvidia ? strempty(nvidia->version) : "",
+                        m->plan.foreign ? ", which somebody else loaded: it will not be unloaded" : "");
+        manager_stage_done(m);
+}
+
+static void enter_clear(Manager *m)
+{
+        int r;
+
+        r = take_owned(m);
+        if (r < 0)
+                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+        else
+                stage_unload_enter(m);
+}
+
+/* STOPPING: cancelled children are waited for, then what they left is removed. */
+static void stop_when_idle(Manager *m)
+{
+        if (m->fsm.state != FSM_STOPPING || !job_pool_is_idle(m->pool))
+                return;
+        if (build_discard_stale(m->pool, m->root, m->config->store_directory) < 0)
+                log_warning(m->log, "The staging directory could not be removed, the next start does it.");
+        if (job_pool_is_idle(m->pool))
+                manager_stage_done(m);
+}
+
+static void on_idle(void *userdata)
+{
+        stop_when_idle(userdata);
+}
+
+static void enter_stopping(Manager *m)
+{
+        notify_sendf("STOPPING=1");
+        m->build = build_free(m->build);
+        stage_devices_leave(m);
+        stop_when_idle(m);
+}
+
+static void enter(Manager *m)
+{
+        switch (m->fsm.state) {
+        case FSM_CHECK:
+                enter_check(m);
+                return;
+        case FSM_ADOPT:
+                enter_adopt(m);
+                return;
+        case FSM_CLEAR:
+                enter_clear(m);
+                return;
+        case FSM_PREPARE:
+        case FSM_COMPILE:
+        case FSM_LINK:
+        case FSM_PUBLISH:
+                stage_build_enter(m, m->fsm.state);
+                return;
+        case FSM_LOAD:
+                m->build = build_free(m->build);
+                stage_load_enter(m);
+                return;
+        case FSM_AWAIT_DEVICES:
+                stage_devices_enter(m);
+                return;
+        case FSM_SERVICES:
+                manager_stage_done(m);
+                return;
+        case FSM_READY:
+                stage_devices_leave(m);
+                manager_face_ready(m);
+                return;
+        case FSM_STOPPING:
+                enter_stopping(m);
+                return;
+        case FSM_UNLOAD:
+                stage_devices_leave(m);
+                stage_unload_enter(m);
+                return;
+        case FSM_START:
+        case FSM_DEGRADED:
+        case FSM_BUSY:
+        case FSM_BACKOFF:
+        case FSM_STUCK:
+        case FSM_STOPPED:
+        case FSM_FAILED:
+        case _FSM_STATE_MAX:
+        case _FSM_STATE_INVALID:
+                return;
+        }
+}
+
+static int on_state_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_TIMER, .token = m->fsm.token });
+        return 0;
+}
+
+static void arm_state_timer(Manager *m, usec_t due)
+{
+        int r;
+
+        m->state_timer = sd_event_source_disable_unref(m->state_timer);
+        r = sd_event_add_time(m->event, &m->state_timer, CLOCK_MONOTONIC, due, 0, on_state_timer, m);
+        if (r < 0)
+                log_error(m->log, "timer: %s", strerror(-r));
+}
+
+static void perform(Manager *m, const FsmAction *action)
+{
+        switch (action->type) {
+        case FSM_ACT_CANCEL:
+                m->build = build_free(m->build);
+                module_work_reset(m);
+                return;
+        case FSM_ACT_ENTER:
+                enter(m);
+                return;
+        case FSM_ACT_TIMER:
+                arm_state_timer(m, action->due);
+                return;
+        case FSM_ACT_EXIT:
+                m->exit_code = action->code;
+                (void)sd_event_exit(m->event, 0);
+                return;
+        }
+}
+
+static int dispatch(sd_event_source *source, void *userdata)
+{
+        Manager *m = userdata;
+
+        while (m->n_queue > 0) {
+                FsmEvent event = m->queue[0];
+                FsmState before = m->fsm.state;
+                FsmActions actions;
+
+                memmove(m->queue, m->queue + 1, --m->n_queue * sizeof(*m->queue));
+                fsm_step(&m->fsm, &event, manager_now(m), &actions);
+                if (m->fsm.state != before) {
+                        m->since_realtime = now_realtime_usec();
+                        m->state_timer = sd_event_source_disable_unref(m->state_timer);
+                        manager_face_state(m, before);
+                        bus_state_changed(m->bus);
+                }
+                for (unsigned i = 0; i < actions.n; i++)
+                        perform(m, &actions.items[i]);
+        }
+        return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        Manager *m = userdata;
+
+        log_info(m->log, "Stopping: signal %" PRIu32 " from process %" PRIu32 ".", si->ssi_signo,
+                        si->ssi_pid);
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_STOP });
+        return 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        manager_face_reload(userdata);
+        return 0;
+}
+
+static int describe(void *userdata, char **ret)
+{
+        return manager_face_describe(userdata, ret);
+}
+
+static const char *state_of(void *userdata)
+{
+        Manager *m = userdata;
+
+        return fsm_state_to_string(m->fsm.state);
+}
+
+static int set_up_loop(Manager *m)
+{
+        int r;
+
+        r = sd_event_new(&m->event);
+        if (r >= 0)
+                r = sd_event_set_watchdog(m->event, true);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
+        if (r >= 0)
+                r = sd_event_add_defer(m->event, &m->defer, dispatch, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->defer, SD_EVENT_OFF);
+        return r < 0 ? err_origin(r) : 0;
+}
+
+int manager_new(Root *root, Config *config, char **problems, Log *log, Manager **ret)
+{
+        static const BusHandler bus_handler = { .describe = describe, .state = state_of };
+        _cleanup_(manager_freep) Manager *m = NULL;
+        pid_t other = 0;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return err_origin(-ENOMEM);
+        m->root = root;
+        m->log = log;
+
+        r = pidlock_acquire(root, getpid(), &m->lock, &other);
+        if (r == PIDLOCK_E_HELD) {
+                log_error(log, "%s (process %d).", code_sentence(CODE_ALREADY_RUNNING), (int)other);
+                return MANAGER_E_RUNNING;
+        }
+        if (r < 0)
+                return err_trace(r);
+
+        r = set_up_loop(m);
+        if (r == 0)
+                r = job_pool_new(m->event, on_idle, m, &m->pool);
+        if (r == 0)
+                r = bus_new(m->event, root, &bus_handler, m, &m->bus);
+        if (r == 0)
+                r = failure_forget(root);
+        if (r < 0)
+                return err_trace(r);
+
+        m->config = config;
+        m->problems = problems;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static void remove_runtime(Manager *m)
+{
+        /* The directory goes when it is empty: the record of loaded modules or of a failure keeps it. */
+        (void)unlinkat(m->root->fd, RUNTIME_DIRECTORY, AT_REMOVEDIR);
+}
+
+Manager *manager_free(Manager *m)
+{
+        if (!m)
+                return NULL;
+
+        if (m->event)
+                forget_attempt(m);
+        m->state_timer = sd_event_source_disable_unref(m->state_timer);
+        sd_event_source_disable_unref(m->udev_source);
+        udevmon_free(m->udev);
+        bus_free(m->bus);
+        job_pool_free(m->pool);
+        sd_event_source_disable_unref(m->defer);
+        sd_event_unref(m->event);
+        build_manifest_done(&m->loading_manifest);
+        strv_free(m->owned);
+        strv_free(m->problems);
+        free(m->detail);
+        free(m->progress);
+        config_free(m->config);
+        if (m->lock) {
+                remove_runtime(m);
+                pidlock_release(m->lock);
+        }
+        free(m);
+        return NULL;
+}
+
+int manager_run(Manager *m)
+{
+        FsmConfig config = {
+                .retry = { .base = m->config->retry_delay, .limit = m->config->retry_max_delay },
+                .attempts = m->config->retry_attempts,
+                .stop_deadline = m->config->stop_timeout,
+        };
+        int r;
+
+        fsm_init(&m->fsm, &config, manager_now(m));
+        m->since_realtime = now_realtime_usec();
+        STRV_FOREACH (problem, m->problems)
+                log_warning(m->log, "%s", *problem);
+        r = build_discard_stale(m->pool, m->root, m->config->store_directory);
+        if (r < 0)
+                log_warning(m->log,
+                                "Staging directories of earlier runs could not be removed: %s, ignoring.",
+                                strerror(-r));
+
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
+        r = sd_event_loop(m->event);
+        if (r < 0)
+                return err_origin(r);
+        manager_face_exit(m);
+        return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The daemon's centre: owns the event loop, feeds the state machine and
+ * performs its actions. The stages are in stage-*.c, each of which does the
+ * work of a few states and answers with manager_post().
+ */
+
+#include <systemd/sd-event.h>
+
+#include "build.h"
+#include "facts.h"
+#include "job.h"
+#include "log.h"
+#include "policy/fsm.h"
+#include "policy/plan.h"
+#include "sys/pidlock.h"
+#include "sys/udevmon.h"
+
+typedef struct Manager Manager;
+typedef struct Bus Bus;
+
+enum { EVENT_QUEUE_MAX = 32 };
+
+/* Inserting and deleting modules, one helper run each. */
+typedef struct ModuleWork {
+        Job *job;
+        char **order; /* LOAD: what to insert, in order */
+        size_t at;
+        char *current;   /* the module that the helper works on */
+        int error;       /* errno the helper reported, VERDICT_NO_WORD if it did not */
+        char **evidence; /* kernel log lines of the last operation */
+        unsigned retries;
+        usec_t deadline; /* of an unload, for BUSY */
+        sd_event_source *again;
+        void (*next)(Manager *m);
+        unsigned token; /* of the stage that the side jobs belong to */
+        bool probing, verifying;
+        Code verify_code;
+        char *detail;
+} ModuleWork;
+
+struct Manager {
+        Root *root;
+        Config *config;
+        const char *config_file;  /* --config, borrowed; NULL: the usual places */
+        char *const *assignments; /* --set, borrowed */
+        char **problems;          /* of the configuration */
+        Log *log;
+        sd_event *event;
+        JobPool *pool;
+        PidLock *lock;
+        Bus *bus;
+
+        Fsm fsm;
+        FsmEvent queue[EVENT_QUEUE_MAX];
+        unsigned n_queue;
+        sd_event_source *defer, *state_timer;
+        usec_t since_realtime; /* when the state was entered, for people */
+        char *detail;          /* particulars of the last failure */
+        char *progress;
+
+        Facts facts;
+        Plan plan;
+        Build *build;
+        char *build_path; /* the build to load from, in the root */
+        BuildManifest loading_manifest;
+
+        UdevMon *udev;
+        sd_event_source *udev_source, *device_timer;
+        NodeFacts nodes;
+
+        ModuleWork work;
+        char **owned; /* modules we loaded, for the unload */
+        Code exit_code;
+};
+
+enum {
+        _MANAGER_E_SUCCESS,
+        MANAGER_E_RUNNING, /* another instance holds the lock; logged already */
+};
+
+/*
+ * Takes the instance lock and opens the bus. @config and @problems are taken
+ * over on success; @root and @log are borrowed.
+ * Returns 0, MANAGER_E_RUNNING or a negative errno.
+ */
+int manager_new(Root *root, Config *config, char **problems, Log *log, Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager, manager_free);
+
+/* Runs until the machine ends. Returns 0 with the code in m->exit_code, or a negative errno. */
+int manager_run(Manager *m);
+
+/* Queues an event; it is handled from the loop. Safe from anywhere. */
+void manager_post(Manager *m, const FsmEvent *event);
+
+/* The stage that runs now is over. @detail may be NULL. */
+void manager_stage_done(Manager *m);
+void manager_stage_failed(Manager *m, Code code, const char *format, ...) _printf_(3, 4);
+
+/* "Compiling 112/184, nvidia-uvm": shown in STATUS=, extends the start timeout. NULL clears. */
+void manager_progress(Manager *m, const char *text);
+
+/* Fills a status with everything the daemon knows. Returns 0 or a negative errno. */
+int manager_fill_status(Manager *m, Status *s);
+
+usec_t manager_now(Manager *m);
+
+/* stage-build.c: PREPARE, COMPILE, LINK, PUBLISH */
+void stage_build_enter(Manager *m, FsmState state);
+
+/* stage-load.c: LOAD */
+void stage_load_enter(Manager *m);
+
+/* stage-unload.c: CLEAR and UNLOAD */
+void stage_unload_enter(Manager *m);
+
+/* module-work.c: helper runs, shared by the two */
+int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
+                void (*next)(Manager *m));
+void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));
+void module_work_reset(Manager *m);
+char *module_work_evidence(const Manager *m);
+
+/* stage-devices.c: AWAIT_DEVICES, and the watch in READY and DEGRADED */
+int stage_devices_monitor(Manager *m);
+void stage_devices_enter(Manager *m);
+void stage_devices_leave(Manager *m);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One helper run per kernel operation. The helper's answers explain, they do
+ * not decide: after each run the stage reads /sys/module. A helper that passes
+ * the deadline is reported (STUCK) and left alone: it cannot be killed, and
+ * what the kernel does cannot be called back.
+ */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "helper.h"
+#include "manager.h"
+#include "paths.h"
+#include "policy/verdict.h"
+
+static void on_line(void *userdata, const char *line)
+{
+        Manager *m = userdata;
+        const char *value;
+        uint64_t error;
+
+        if ((value = startswith(line, HELPER_KEY_ERRNO "="))) {
+                if (str_to_u64(value, 10, 0, 4095, &error) == 0)
+                        m->work.error = (int)error;
+        } else if ((value = startswith(line, HELPER_KEY_KERNEL "="))) {
+                (void)strv_push(&m->work.evidence, value);
+        } else if ((value = startswith(line, HELPER_KEY_DETAIL "="))) {
+                log_info(m->log, "%s", value);
+                (void)str_replace(&m->work.detail, value);
+        } else {
+                log_debug(m->log, "helper: %s", line);
+        }
+}
+
+/* Where the kernel hangs; readable for root only, and not on every kernel. */
+static char *read_stack(Manager *m)
+{
+        char path[64];
+        char *text = NULL;
+
+        (void)snprintf(path, sizeof(path), "proc/%d/stack", (int)job_pid(m->work.job));
+        if (root_read_file(m->root, path, 65536, &text, NULL) != 0)
+                return NULL;
+        for (char *p = text; *p; p++)
+                if (*p == '\n')
+                        *p = ' ';
+        return text;
+}
+
+static void on_overdue(void *userdata)
+{
+        Manager *m = userdata;
+        _cleanup_free_ char *stack = read_stack(m), *detail = NULL;
+
+        detail = str_format("Module %s, helper process %d%s%s.", strna(m->work.current),
+                        (int)job_pid(m->work.job), stack ? ", kernel stack: " : "", strempty(stack));
+        (void)str_replace(&m->detail, detail);
+        log_code(m->log, LOG_ERR, CODE_STUCK, detail);
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
+}
+
+static void on_helper_exit(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+
+        m->work.job = NULL;
+        m->work.next(m);
+}
+
+int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
+                void (*next)(Manager *m))
+{
+        static const JobHandler handler = {
+                .on_line = on_line, .on_overdue = on_overdue, .on_exit = on_helper_exit
+        };
+        char *argv[] = { (char *)path_of_helper(), (char *)operation, (char *)argument, (char *)parameters,
+                NULL };
+        JobSpec spec = { .argv = argv, .overdue = m->config->load_timeout, .log_fd = -EBADF };
+
+        m->work.error = VERDICT_NO_WORD;
+        m->work.evidence = strv_free(m->work.evidence);
+        m->work.next = next;
+        return err_trace(job_start(m->pool, &spec, &handler, m, &m->work.job));
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        m->work.again = sd_event_source_disable_unref(m->work.again);
+        m->work.next(m);
+        return 0;
+}
+
+void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m))
+{
+        int r;
+
+        m->work.next = next;
+        m->work.again = sd_event_source_disable_unref(m->work.again);
+        r = sd_event_add_time_relative(m->event, &m->work.again, CLOCK_MONOTONIC, delay, 0, on_again, m);
+        if (r < 0)
+                manager_stage_failed(m, CODE_INTERNAL, "timer: %s.", strerror(-r));
+}
+
+void module_work_reset(Manager *m)
+{
+        strv_free(m->work.order);
+        strv_free(m->work.evidence);
+        free(m->work.current);
+        free(m->work.detail);
+        sd_event_source_disable_unref(m->work.again);
+        /* A helper in the kernel answers to nobody any more, but is not signalled. */
+        m->work = (ModuleWork){ .error = VERDICT_NO_WORD };
+}
+
+char *module_work_evidence(const Manager *m)
+{
+        return strv_join(m->work.evidence, " | ");
+}
