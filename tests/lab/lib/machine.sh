@@ -144,6 +144,7 @@ machine_overlay() {
         printf '%s\n' "$mode" >"$to/lab/mode"
         printf '%s\n' "${TOKEN:-none}" >"$to/lab/token"
         printf '%s\n' "$GPUS" >"$to/lab/gpus"
+        printf '%s\n' "$TIMEOUT" >"$to/lab/timeout"
         : >"$to/lab/arguments"
         # A serial line knows neither; without the size, editors draw for 80x24.
         printf '%s\n' "${TERM:-vt100}" >"$to/lab/term"
@@ -187,7 +188,7 @@ machine_command() {
         esac
 
         # panic and oops end the machine at once, without a verdict: a story can never pass over one.
-        args="rdinit=/init console=ttyS0,115200 mem=${MACHINE_RAM}M panic=-1 oops=panic mitigations=off nokaslr audit=0 apparmor=0"
+        args="rdinit=/init console=ttyS0,115200 mem=${MACHINE_RAM}M panic=-1 oops=panic mitigations=off nokaslr audit=0 apparmor=0 selinux=0"
         args+=" random.trust_cpu=on no_timer_check rcupdate.rcu_cpu_stall_suppress=1"
         args+=" systemd.show_status=${SHOW_STATUS:-no} loglevel=${LOGLEVEL:-6}$APPEND"
 
