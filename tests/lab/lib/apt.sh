@@ -106,7 +106,7 @@ apt_depends() {
 # apt_unpack DIR PACKAGE=VERSION...: download and unpack packages into DIR. The files are kept for a month: entries are rebuilt
 # much more often than Debian's packages change.
 apt_unpack() {
-        local dir=$1 debs=$CACHE/debs package file lock
+        local dir=$1 debs=$CACHE/debs package version file lock
         shift
         apt_ready
         mkdir -p -- "$debs"
@@ -122,7 +122,8 @@ apt_unpack() {
                         die "apt: cannot fetch $package; the next run will refresh the package lists"
                 fi
                 # Names have the version with its colon encoded.
-                for file in "$debs/${package%%=*}_$(sed 's/:/%3a/g' <<<"${package#*=}")"_*.deb; do
+                version=${package#*=}
+                for file in "$debs/${package%%=*}_${version//:/%3a}"_*.deb; do
                         touch -- "$file"
                         dpkg-deb -x "$file" "$dir"
                 done
