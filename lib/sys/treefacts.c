@@ -18,6 +18,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -354,6 +355,49 @@ static int source_from_makefile(const Root *root, const TreeFacts *t, char **ret
         return 0;
 }
 
+/* The physical path of an open directory, as the kernel knows it. */
+static int physical_path(int fd, char **ret)
+{
+        char link[64], text[PATH_MAX];
+        ssize_t n;
+
+        /* Our own descriptor, not a file of the machine: no Root here. */
+        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, text, sizeof(text) - 1);
+        if (n < 0)
+                return err_origin(-errno);
+        *ret = strndup(text, (size_t)n);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+/*
+ * Replaces *@path by the same directory without links and ".." in it. Make and
+ * the shell scripts of a build take "build/../x" by its text where "build" is a
+ * link, and arrive elsewhere.
+ */
+static int make_physical(const Root *root, char **path)
+{
+        _cleanup_free_ char *base = NULL, *text = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        const char *rest;
+        int r;
+
+        r = root_open(root, *path, O_PATH | O_DIRECTORY, &fd);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        r = physical_path(root->fd, &base);
+        if (r == 0)
+                r = physical_path(fd, &text);
+        if (r)
+                return err_trace(r);
+
+        rest = root_is_host(root) ? text : startswith(text, base);
+        if (!rest || *rest != '/')
+                return 0;
+        r = str_replace(path, rest + strspn(rest, "/"));
+        return r ? err_trace(r) : 0;
+}
+
 /* Takes BASE or BASE/NAME if there is a Makefile in it. */
 static int try_source(const Root *root, TreeFacts *t, const char *base, const char *name)
 {
@@ -365,6 +409,8 @@ static int try_source(const Root *root, TreeFacts *t, const char *base, const ch
         if (!path)
                 return err_origin(-ENOMEM);
         r = check_exists(root, path, "Makefile", &there);
+        if (r == 0 && there)
+                r = make_physical(root, &path);
         if (r == 0 && there)
                 t->source = TAKE_PTR(path);
         return r;
