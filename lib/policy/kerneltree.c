@@ -197,7 +197,7 @@ static int set_mismatch(TreeJudgement *j, const char *wanted, const char *found,
         j->code = CODE_TREE_MISMATCH;
         j->wanted = strdup(wanted);
         j->found = strdup(found);
-        j->evidence = str_format("%s is for kernel %s, not %s", path, found, wanted);
+        j->evidence = str_format("/%s is for kernel %s, not %s", path, found, wanted);
         return j->wanted && j->found && j->evidence ? 0 : err_origin(-ENOMEM);
 }
 
@@ -210,7 +210,7 @@ static int set_unusable(TreeJudgement *j, const TreeFacts *t)
         j->code = CODE_TREE_UNUSABLE;
         if (!list)
                 return err_origin(-ENOMEM);
-        j->evidence = str_format("%s lacks %s%s", t->path, list,
+        j->evidence = str_format("/%s lacks %s%s", t->path, list,
                         t->foreign_tools ? "; its build tools do not run on this machine" : "");
         return j->evidence ? 0 : err_origin(-ENOMEM);
 }
@@ -225,20 +225,20 @@ static int set_source(TreeJudgement *j, const TreeFacts *t, const KernelFact *ke
                                 t->makefile_version, t->path);
 
         if (open)
-                r = strv_pushf(&j->notes, "nothing in %s tells whether it is the source of %s", t->path,
+                r = strv_pushf(&j->notes, "nothing in /%s tells whether it is the source of %s", t->path,
                                 kernel->release);
         if (r == 0 && !t->parts[TREE_PART_SYMVERS])
-                r = strv_pushf(&j->notes, "%s has no Module.symvers, it must come from the kernel itself",
+                r = strv_pushf(&j->notes, "/%s has no Module.symvers, it must come from the kernel itself",
                                 t->path);
         if (r)
                 return err_trace(r);
 
         j->verdict = t->dirty ? TREE_DIRTY : TREE_SOURCE;
         j->code = t->dirty ? CODE_TREE_DIRTY : CODE_OK;
-        j->evidence = t->dirty ? str_format("%s holds %s of an earlier build",
+        j->evidence = t->dirty ? str_format("/%s holds %s of an earlier build",
                                                  t->source ? t->source : t->path,
                                                  t->dirty_by ? t->dirty_by : "results")
-                               : str_format("%s is a source tree that must be prepared", t->path);
+                               : str_format("/%s is a source tree that must be prepared", t->path);
         return j->evidence ? 0 : err_origin(-ENOMEM);
 }
 
