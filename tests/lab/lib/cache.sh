@@ -45,7 +45,7 @@ cache_entry() {
                 say "$kind: building, log in $log"
                 if ! cache_run_step "$kind" "$log" "$step" "$tmp" "$@"; then
                         rm -rf -- "$tmp"
-                        tail -n 40 -- "$log" | sed 's/^/lab: | /' >&2
+                        tail -n 25 -- "$log" | cut -c1-240 | sed 's/^/lab: | /' >&2
                         die "$kind: failed after $((SECONDS - started)) s, log: $log"
                 fi
                 # The rename must not reach the disk before the data does.
@@ -62,12 +62,18 @@ cache_entry() {
 }
 
 # Run a step with its output in a log, and a sign of life from time to time: the driver takes minutes.
-cache_run_step() {
-        local kind=$1 log=$2 out step next=15 started=$SECONDS
+#
+# The step is a session of its own, so that ending us ends all of it: what bash starts in the background ignores ^C, and a make
+# that goes on would keep the lock. The body is a subshell to have an EXIT trap of its own.
+cache_run_step() (
+        kind=$1 log=$2 next=15 started=$SECONDS
         shift 2
         exec {out}>&"${LAB_SAY_FD:-2}"
-        LAB_SAY_FD=$out "$LAB/lib/step" "$@" >"$log" 2>&1 </dev/null &
+        LAB_SAY_FD=$out setsid "$LAB/lib/step" "$@" >"$log" 2>&1 </dev/null &
         step=$!
+        trap 'kill -- "-$step" 2>/dev/null || true' EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
         while kill -0 "$step" 2>/dev/null; do
                 if [[ $((SECONDS - started)) -ge $next ]]; then
                         say "$kind: $((SECONDS - started)) s, $(wc -l <"$log") lines, now: $(tail -n 1 -- "$log" | tr -d '\r' | cut -c1-100)"
@@ -75,9 +81,8 @@ cache_run_step() {
                 fi
                 sleep 0.2
         done
-        exec {out}>&-
         wait "$step"
-}
+)
 
 # Entries that nobody has used for two days go, the three latest of a kind always stay. Called with the kind's lock held.
 cache_sweep() {
