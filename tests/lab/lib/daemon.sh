@@ -74,6 +74,8 @@ daemon_build_package() {
         export NVIDIA_DRIVERD_HELPER=$programs/usr/libexec/nvidia-driverd-helper NVIDIA_DRIVERD_DAEMON=$programs/usr/sbin/nvidia-driverd
         mkdir -- "$dir/builds"
         "$programs/usr/bin/nvidia-driver" build --kernel "$kv" --kernel-tree "$tree" --driver-source "$source" --output "$dir/builds"
+        # Only finished builds; work places and locks of the store are not part of a package.
+        find "$dir/builds" -mindepth 1 -maxdepth 1 ! -exec test -e {}/manifest.json ';' -exec rm -rf -- {} +
         store=$dir/root/var/lib/nvidia-driverd
         mkdir -p -- "$store"
         cp -al -- "$dir/builds" "$store/builds"
