@@ -23,7 +23,7 @@ image_base() {
         apt_ready
         # What takes a minute (Debian) is kept apart from what is edited often (our configuration of it).
         debian=$(cache_entry "debian-$flavour" "$(image_packages "$flavour" | cat - <(printf '%s\n' "${IMAGE_EXCLUDE[@]}" 1) | digest)" image_build_debian "$flavour")
-        key=$(digest <<<"$debian $(digest_tree "$LAB" image lib/image.sh)")
+        key=$(digest <<<"$debian $(digest_tree "$LAB" image lib/image.sh lib/archive.sh)")
         cache_entry "image-$flavour" "$key" image_build_base "$debian"
 }
 
