@@ -27,7 +27,7 @@ daemon_key() {
         local path
         (
                 cd -- "$TOP" || exit
-                { git ls-files -z --cached --others --exclude-standard -- "$@" 2>/dev/null || find "$@" -type f -print0; } | sort -zu |
+                { git ls-files -z --cached --others --exclude-standard -- "$@" 2>/dev/null || find "${DAEMON_SOURCES[@]}" -type f -print0; } | sort -zu |
                         while IFS= read -r -d '' path; do
                                 # Git knows of deleted files until the deletion is committed.
                                 [[ ! -f $path ]] || sha256sum -- "$path"
@@ -46,11 +46,11 @@ daemon_build() {
 }
 
 # What a package's content depends on. Not all of the programs: a package takes minutes, and most changes are elsewhere. Patterns
-# of git; what matches nothing is no error.
+# for git, quoted from the shell, which would match them against wherever it was started.
 PACKAGE_SOURCES=(
-        daemon/build* lib/policy/buildlog* lib/policy/compiler* lib/policy/driversource* lib/policy/kconfig* lib/policy/kerneltree*
-        lib/policy/manifest* lib/policy/recipe* lib/policy/vermagic* lib/sys/digest* lib/sys/driversource* lib/sys/manifestjson*
-        lib/sys/store* lib/sys/treefacts*
+        'daemon/build*' 'lib/policy/buildlog*' 'lib/policy/compiler*' 'lib/policy/driversource*' 'lib/policy/kconfig*' 'lib/policy/kerneltree*'
+        'lib/policy/manifest*' 'lib/policy/recipe*' 'lib/policy/vermagic*' 'lib/sys/digest*' 'lib/sys/driversource*' 'lib/sys/manifestjson*'
+        'lib/sys/store*' 'lib/sys/treefacts*'
 )
 
 # KERNEL DRIVER: prints a directory with builds/<build-id>/ and root.cpio, which puts it into the machine's store. Prints nothing
