@@ -28,14 +28,18 @@ static const struct {
 } marks[] = {
         { "No space left on device", CODE_NO_SPACE },
         { "Disk quota exceeded", CODE_NO_SPACE },
+        { "fixdep: not all data was written", CODE_NO_SPACE }, /* it does not say why */
+        { "elf_update: cannot write data", CODE_NO_SPACE },    /* objtool, as a warning */
         { "Killed signal terminated program", CODE_OUT_OF_MEMORY },
+        { "out of memory allocating", CODE_OUT_OF_MEMORY },
         { "virtual memory exhausted", CODE_OUT_OF_MEMORY },
         { "Cannot allocate memory", CODE_OUT_OF_MEMORY },
         { "memory exhausted", CODE_OUT_OF_MEMORY },
         { "unable to execute command: Killed", CODE_OUT_OF_MEMORY },
         { "Error 137", CODE_OUT_OF_MEMORY },
         { "] Killed", CODE_OUT_OF_MEMORY },
-        { "C compiler cannot create executables", CODE_TOOLCHAIN_MISSING },
+        { "scripts/Kconfig.include:",
+                        CODE_TOOLCHAIN_MISSING }, /* all its complaints are about compiler or linker */
         { "does not appear to be able to", CODE_TOOLCHAIN_MISSING }, /* conftest.sh, cc_sanity_check */
         { "libelf.h: No such file", CODE_TOOLCHAIN_MISSING },
         { "gelf.h: No such file", CODE_TOOLCHAIN_MISSING },
