@@ -63,8 +63,9 @@ char *build_host_path(const Build *b, const char *path);
  */
 void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone done);
 
-/* The helper with the arguments given, NULL-terminated. Its "detail" answers are kept in answer_detail. */
-void build_helper(Build *b, BuildStepDone done, const char *operation, ...) _sentinel_;
+/* The worker program with the arguments given, NULL-terminated. Its "detail" answers are kept in
+ * answer_detail. */
+void build_worker(Build *b, BuildStepDone done, const char *operation, ...) _sentinel_;
 
 /* The stage is over. */
 void build_succeed(Build *b);

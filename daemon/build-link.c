@@ -256,5 +256,5 @@ void build_run_publish(Build *b)
         }
         /* The log is part of the build: nothing may be added to it once its digest is taken. */
         b->log_fd = safe_close(b->log_fd);
-        build_helper(b, on_sealed, "seal", staged, builds, NULL);
+        build_worker(b, on_sealed, "seal", staged, builds, NULL);
 }

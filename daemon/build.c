@@ -267,7 +267,7 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
         recipe_step_done(step);
 }
 
-static void on_helper_line(Build *b, const char *line)
+static void on_worker_line(Build *b, const char *line)
 {
         const char *value;
 
@@ -277,7 +277,7 @@ static void on_helper_line(Build *b, const char *line)
                 (void)str_replace(&b->result, value);
 }
 
-void build_helper(Build *b, BuildStepDone done, const char *operation, ...)
+void build_worker(Build *b, BuildStepDone done, const char *operation, ...)
 {
         _cleanup_strv_ char **argv = NULL;
         JobSpec spec = {
@@ -287,7 +287,7 @@ void build_helper(Build *b, BuildStepDone done, const char *operation, ...)
         va_list ap;
         int r;
 
-        r = strv_push(&argv, path_of_helper());
+        r = strv_push(&argv, path_of_worker());
         if (r == 0)
                 r = strv_push(&argv, operation);
         va_start(ap, operation);
@@ -300,7 +300,7 @@ void build_helper(Build *b, BuildStepDone done, const char *operation, ...)
         }
 
         spec.argv = argv;
-        b->step_line = on_helper_line;
+        b->step_line = on_worker_line;
         b->step_done = done;
         start(b, &spec);
 }
@@ -349,7 +349,7 @@ int build_discard_stale(JobPool *pool, const Root *root, const char *store)
         if (r < 0 || !stale)
                 return err_trace(r);
 
-        r = strv_push(&argv, path_of_helper());
+        r = strv_push(&argv, path_of_worker());
         if (r == 0)
                 r = strv_push(&argv, "discard");
         STRV_FOREACH (path, stale)

@@ -12,11 +12,9 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-#include "base/root.h"
 #include "base/str.h"
 #include "helper.h"
 #include "policy/verdict.h"
-#include "sys/kmodule.h"
 
 enum { EVIDENCE_MAX = 24 };
 
@@ -96,29 +94,4 @@ Code helper_delete(char **arguments)
                 error = errno;
         (void)verdict_unload(error, error ? MOD_LIVE : MOD_ABSENT, &code);
         return report(error, code, log);
-}
-
-Code helper_probe(char **arguments)
-{
-        _cleanup_(root_freep) Root *root = NULL;
-        const char *release = arguments[0];
-        Code code = CODE_OK;
-
-        if (root_new("/", &root) < 0)
-                return CODE_INTERNAL;
-
-        for (char **name = arguments + 1; *name; name++) {
-                int error = 0;
-                int r = kmodule_probe(root, release, *name, &error);
-
-                if (r == KMODULE_E_ABSENT || r == KMODULE_E_BLACKLISTED) {
-                        helper_say(HELPER_KEY_DETAIL, "%s: %s, ignoring", *name,
-                                        r == KMODULE_E_ABSENT ? "this kernel does not have it"
-                                                              : "blacklisted");
-                } else if (r) {
-                        helper_say(HELPER_KEY_DETAIL, "%s: %s", *name, strerror(r < 0 ? -r : error));
-                        code = CODE_LOAD_FAILED;
-                }
-        }
-        return code;
 }

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * The operations of nvidia-driverd-helper, and the lines it answers with.
- * Every answer is a line KEY=VALUE on standard output; the exit status is that
- * of a Code (policy/code.h).
+ * The lines that nvidia-driverd-helper and nvidia-driverd-worker answer with:
+ * KEY=VALUE on standard output. The exit status is that of a Code.
  */
 
 #include "base/macro.h"
@@ -15,13 +14,25 @@
 #define HELPER_KEY_DETAIL "detail" /* what happened, for people */
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
 
+typedef struct HelperOperation {
+        const char *name;
+        int n_arguments; /* at least */
+        const char *usage;
+        Code (*run)(char **arguments); /* without the operation's name, NULL-terminated */
+} HelperOperation;
+
 /* Prints one answer; bytes that could spoil a line are replaced. */
 void helper_say(const char *key, const char *format, ...) _printf_(2, 3);
 
-/* Each takes its arguments without the operation's name, NULL-terminated, and returns its Code. */
+/* The body of main(): finds the operation, runs it, returns the exit status. */
+int helper_main(const char *program, const HelperOperation *operations, size_t n, int argc, char **argv);
+
+/* helper-module.c */
 Code helper_insert(char **arguments);
 Code helper_delete(char **arguments);
-Code helper_probe(char **arguments);
-Code helper_seal(char **arguments);
-Code helper_verify(char **arguments);
-Code helper_discard(char **arguments);
+
+/* worker-probe.c, worker-store.c */
+Code worker_probe(char **arguments);
+Code worker_seal(char **arguments);
+Code worker_verify(char **arguments);
+Code worker_discard(char **arguments);

@@ -131,22 +131,26 @@ static void take_output(Job *job, const char *data, size_t n)
         }
 }
 
+/*
+ * What the child still had to say is in the pipe when its end is handled, so
+ * no more than the pipe holds is read: a grandchild in a session of its own
+ * may go on writing for ever.
+ */
 static void drain(Job *job)
 {
+        int left = job->output >= 0 ? fcntl(job->output, F_GETPIPE_SZ) : 0;
         char buffer[16384];
-        ssize_t n;
 
-        while (job->output >= 0 && (n = read(job->output, buffer, sizeof(buffer))) != 0) {
+        while (left > 0) {
+                ssize_t n = read(job->output, buffer, MIN(sizeof(buffer), (size_t)left));
+
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0)
+                if (n <= 0)
                         return;
                 take_output(job, buffer, (size_t)n);
+                left -= (int)n;
         }
-
-        /* End of file: the source would report it for ever. */
-        job->io = sd_event_source_disable_unref(job->io);
-        job->output = safe_close(job->output);
 }
 
 static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -180,7 +184,7 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
         JobPool *pool = job->pool;
         JobHandler handler = job->handler;
         void *handler_data = job->userdata;
-        bool cancelled = job->cancelled;
+        bool cancelled;
         JobResult result = {
                 .status = si->si_code == CLD_EXITED ? si->si_status : -1,
                 .signal = si->si_code == CLD_EXITED ? 0 : si->si_status,
@@ -192,6 +196,8 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
         drain(job);
         if (job->n_line > 0)
                 flush_line(job);
+        /* Not before: the last lines may have made the owner let go of it. */
+        cancelled = job->cancelled;
         job_free(job);
 
         if (!cancelled)
@@ -253,6 +259,7 @@ void job_cancel(Job *job)
                 return;
 
         job->cancelled = true;
+        job->log_fd = -EBADF; /* the caller closes it now, and the number gets another meaning */
         terminate(job);
 }
 

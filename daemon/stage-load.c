@@ -224,7 +224,7 @@ static int start_probe(Manager *m, char *const *needed)
         if (r || !names)
                 return err_trace(r);
 
-        r = strv_push(&argv, path_of_helper());
+        r = strv_push(&argv, path_of_worker());
         if (r == 0)
                 r = strv_push(&argv, "probe");
         if (r == 0)
@@ -249,7 +249,7 @@ static int start_verify(Manager *m)
         if (!build || !aside)
                 return err_origin(-ENOMEM);
 
-        r = start_side(m, (char *[]){ (char *)path_of_helper(), (char *)"verify", build, aside, NULL },
+        r = start_side(m, (char *[]){ (char *)path_of_worker(), (char *)"verify", build, aside, NULL },
                         on_verified);
         m->work.verifying = r == 0;
         return err_trace(r);

@@ -2,9 +2,9 @@
 
 /*
  * The state machine. One function per event, each a full switch over what
- * matters there; enter() is the only place that assigns the state. Nothing in
- * here reads a clock or touches the machine, so the unit test walks every pair
- * of state and event.
+ * matters there; enter() is the only place that assigns the state, but for
+ * on_overdue(), which must keep the token. Nothing in here reads a clock or
+ * touches the machine, so the unit test walks every pair of state and event.
  *
  * Three rules carry it:
  *  - What can be called back (children of a build) is cancelled at once on
@@ -112,6 +112,17 @@ static void enter_end(Fsm *fsm, FsmState state, Code code, usec_t now, FsmAction
         act(actions, (FsmAction){ .type = FSM_ACT_EXIT, .code = code });
 }
 
+/* "infinity" is a valid span of the configuration: a sum must not wrap around into the past. */
+static usec_t later(usec_t now, usec_t delay)
+{
+        return delay > USEC_INFINITY - now ? USEC_INFINITY : now + delay;
+}
+
+static void act_timer(FsmActions *actions, usec_t now, usec_t delay)
+{
+        act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = later(now, delay) });
+}
+
 static void enter_check(Fsm *fsm, usec_t now, FsmActions *actions)
 {
         fsm->loading = false;
@@ -125,8 +136,7 @@ static void enter_wait(Fsm *fsm, FsmState state, Code code, usec_t now, FsmActio
         fsm->code = code;
         fsm->attempt++;
         enter(fsm, state, now, actions);
-        act(actions, (FsmAction){ .type = FSM_ACT_TIMER,
-                                     .due = now + backoff_delay(&fsm->config.retry, fsm->attempt) });
+        act_timer(actions, now, backoff_delay(&fsm->config.retry, fsm->attempt));
 }
 
 /* The next stage of the plan, or READY when none is left. */
@@ -157,7 +167,7 @@ static void advance(Fsm *fsm, usec_t now, FsmActions *actions)
 static void settle(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
         bool again = code_is_transient(code) &&
-                     (fsm->config.attempts == 0 || fsm->attempt < fsm->config.attempts);
+                     (fsm->config.attempts == 0 || fsm->attempt + 1 < fsm->config.attempts);
 
         fsm->loading = false;
         if (fsm->stop_wanted)
@@ -193,12 +203,16 @@ static void on_done(Fsm *fsm, usec_t now, FsmActions *actions)
 {
         FsmState state = fsm->state == FSM_STUCK ? fsm->stuck_in : fsm->state;
 
-        if (state == FSM_STOPPING)
+        if (state == FSM_STOPPING) {
                 enter(fsm, FSM_UNLOAD, now, actions);
-        else if (state == FSM_UNLOAD)
+        } else if (state == FSM_UNLOAD) {
                 unloaded(fsm, CODE_OK, now, actions);
-        else if (fsm_state_is_stage(state))
+        } else if (fsm_state_is_stage(state)) {
+                /* Waiting for holders made the delays grow; it was no failure of what comes now. */
+                if (state == FSM_CLEAR)
+                        fsm->attempt = 0;
                 advance(fsm, now, actions);
+        }
 }
 
 static void on_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
@@ -241,7 +255,7 @@ static void on_overdue(Fsm *fsm, usec_t now, FsmActions *actions)
         fsm->state = FSM_STUCK; /* the token stays: the helper's answer is still wanted */
         fsm->since = now;
         if (fsm->stop_wanted)
-                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = now + fsm->config.stop_deadline });
+                act_timer(actions, now, fsm->config.stop_deadline);
 }
 
 static void on_timer(Fsm *fsm, usec_t now, FsmActions *actions)
@@ -277,6 +291,9 @@ static void on_lost(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 
 static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
 {
+        /* Said twice, it is not to push the deadline of the first time away. */
+        if (fsm->stop_wanted)
+                return;
         fsm->stop_wanted = true;
 
         switch (fsm->state) {
@@ -289,7 +306,7 @@ static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
         case FSM_FAILED:
                 return;
         case FSM_STUCK:
-                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = now + fsm->config.stop_deadline });
+                act_timer(actions, now, fsm->config.stop_deadline);
                 return;
         case FSM_START:
         case FSM_CHECK:

@@ -85,7 +85,7 @@ typedef struct FsmActions {
 typedef struct FsmConfig {
         Backoff retry;
         unsigned attempts;    /* consecutive transient failures until FAILED; 0 never gives up */
-        usec_t stop_deadline; /* from STOP to the end, also when a kernel operation hangs */
+        usec_t stop_deadline; /* in STUCK: how long STOP waits for the kernel before it ends without it */
 } FsmConfig;
 
 typedef struct Fsm {
@@ -95,7 +95,7 @@ typedef struct Fsm {
         usec_t since;      /* when the state was entered */
         unsigned token;    /* of the stage that runs now */
         unsigned steps;    /* what is left of the plan */
-        unsigned attempt;  /* consecutive transient failures */
+        unsigned attempt;  /* consecutive transient failures, or rounds of waiting in BUSY */
         unsigned n_stale;  /* late answers that were dropped */
         Code code; /* why it is not well: in FAILED, DEGRADED, BACKOFF, BUSY, UNLOAD after a failure */
         bool stop_wanted;

@@ -17,6 +17,7 @@ void build_file_done(BuildFile *f)
 {
         free(f->name);
         free(f->sha256);
+        free(f->xxh64);
         free(f->module);
         free(f->srcversion);
         strv_free(f->depends);

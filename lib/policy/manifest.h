@@ -17,7 +17,8 @@ enum { MANIFEST_FORMAT = 1 };
 typedef struct BuildFile {
         char *name;       /* below the build's directory, no slash */
         uint64_t size;    /* bytes */
-        char *sha256;     /* 64 lower-case hex digits */
+        char *sha256;     /* 64 lower-case hex digits: what the file is */
+        char *xxh64;      /* 16 hex digits: whether it is intact, checked before every load */
         char *module;     /* "nvidia-uvm" */
         char *srcversion; /* as /sys/module/NAME/srcversion */
         char **depends;   /* modules it needs, as modinfo -F depends */

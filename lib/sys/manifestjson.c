@@ -26,9 +26,9 @@ static bool is_plain_name(const char *s)
         return *s && *s != '.' && !strchr(s, '/') && strlen(s) < 200;
 }
 
-static bool is_digest(const char *s)
+static bool is_hex(const char *s, size_t n)
 {
-        return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+        return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
 }
 
 /* Copies a string field. @needed: its absence is an error; null counts as absent. */
@@ -75,6 +75,8 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
         if (r == 0)
                 r = get_string(object, "sha256", false, &f->sha256, reterr);
         if (r == 0)
+                r = get_string(object, "xxh64", false, &f->xxh64, reterr);
+        if (r == 0)
                 r = get_string(object, "module", false, &f->module, reterr);
         if (r == 0)
                 r = get_string(object, "srcversion", false, &f->srcversion, reterr);
@@ -84,8 +86,10 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
                 return r;
         if (!is_plain_name(f->name))
                 return invalid(reterr, str_format("\"%s\" is not a plain file name", f->name));
-        if (f->sha256 && !is_digest(f->sha256))
+        if (f->sha256 && !is_hex(f->sha256, 64))
                 return invalid(reterr, str_format("the sha256 of \"%s\" is not 64 hex digits", f->name));
+        if (f->xxh64 && !is_hex(f->xxh64, 16))
+                return invalid(reterr, str_format("the xxh64 of \"%s\" is not 16 hex digits", f->name));
         if (size && (!json_is_integer(size) || json_integer_value(size) < 0))
                 return invalid(reterr, str_format("the size of \"%s\" is not a number", f->name));
         f->size = size ? (uint64_t)json_integer_value(size) : 0;
@@ -126,7 +130,7 @@ static int parse_inputs(json_t *object, BuildManifest *m, char **reterr)
                 return invalid(reterr, str_format("field \"inputs\" is not an object"));
         json_object_foreach(map, name, value)
         {
-                if (!json_is_string(value) || !is_digest(json_string_value(value)))
+                if (!json_is_string(value) || !is_hex(json_string_value(value), 64))
                         return invalid(reterr,
                                         str_format("the digest of input \"%s\" is not 64 hex digits", name));
                 r = build_manifest_add_input(m, name, json_string_value(value));
@@ -212,6 +216,7 @@ static json_t *file_to_json(const BuildFile *f)
         set_string(object, "name", f->name);
         (void)json_object_set_new(object, "size", json_integer((json_int_t)f->size));
         set_string(object, "sha256", f->sha256);
+        set_string(object, "xxh64", f->xxh64);
         set_string(object, "module", f->module);
         set_string(object, "srcversion", f->srcversion);
         if (f->depends) {

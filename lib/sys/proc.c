@@ -66,11 +66,30 @@ static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, in
         _exit(127);
 }
 
+/*
+ * A program that was started without standard streams gets these numbers for
+ * its own files. The child's dup2(2) would then overwrite one with the other,
+ * or leave it alone together with its close-on-exec flag.
+ */
+static int above_stdio(int *fd)
+{
+        int moved;
+
+        if (*fd > STDERR_FILENO)
+                return 0;
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (moved < 0)
+                return err_origin(-errno);
+        safe_close(*fd);
+        *fd = moved;
+        return 0;
+}
+
 int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output)
 {
         _cleanup_close_ int null = -EBADF, reader = -EBADF, writer = -EBADF;
         pid_t parent = getpid(), pid;
-        int ends[2];
+        int ends[2], r;
 
         null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (null < 0)
@@ -79,6 +98,13 @@ int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output)
                 return err_origin(-errno);
         reader = ends[0];
         writer = ends[1];
+        r = above_stdio(&null);
+        if (r == 0)
+                r = above_stdio(&reader);
+        if (r == 0)
+                r = above_stdio(&writer);
+        if (r)
+                return err_trace(r);
         /* Only our end is non-blocking: make must be able to wait for a slow reader. */
         if (fcntl(reader, F_SETFL, O_NONBLOCK) < 0)
                 return err_origin(-errno);

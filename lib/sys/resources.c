@@ -6,6 +6,7 @@
  * limit is read too: memory.max less memory.current of our cgroup.
  */
 
+#include <inttypes.h>
 #include <sched.h>
 
 #include "base/result.h"
@@ -33,7 +34,7 @@ static int read_available(const Root *root, uint64_t *ret)
         if (r)
                 return r < 0 ? err_trace(r) : 1;
         line = strstr(text, "MemAvailable:");
-        if (!line || sscanf(line, "MemAvailable: %lu kB", &kib) != 1)
+        if (!line || sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) != 1)
                 return 1;
         *ret = kib * 1024;
         return 0;

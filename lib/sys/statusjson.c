@@ -12,12 +12,21 @@
 #include "base/str.h"
 #include "sys/statusjson.h"
 
+/* json_string() refuses what is not UTF-8: a strange byte in a path must not lose the whole text. */
+static json_t *string_to_json(const char *value)
+{
+        json_t *string = json_string(value);
+        _cleanup_free_ char *plain = string ? NULL : strdup(value);
+
+        for (char *c = plain; c && *c; c++)
+                if ((unsigned char)*c >= 0x80)
+                        *c = '?';
+        return string || !plain ? string : json_string(plain);
+}
+
 static void set_string(json_t *object, const char *key, const char *value)
 {
-        /* json_string() refuses what is not UTF-8: a strange byte in a name must not lose the field. */
-        json_t *string = value ? json_string(value) : json_null();
-
-        (void)json_object_set_new(object, key, string ? string : json_string("?"));
+        (void)json_object_set_new(object, key, value ? string_to_json(value) : json_null());
 }
 
 static void set_list(json_t *object, const char *key, char *const *list)
@@ -25,7 +34,7 @@ static void set_list(json_t *object, const char *key, char *const *list)
         json_t *array = json_array();
 
         STRV_FOREACH (s, list)
-                (void)json_array_append_new(array, json_string(*s));
+                (void)json_array_append_new(array, string_to_json(*s));
         (void)json_object_set_new(object, key, array);
 }
 

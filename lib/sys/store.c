@@ -36,8 +36,11 @@ int store_read(const Root *root, const char *build, BuildManifest *ret, char **r
                 *reterr = str_format("it is larger than %d bytes", MANIFEST_SIZE_MAX);
                 return *reterr ? STORE_E_INVALID : err_origin(-ENOMEM);
         }
-        if (r)
-                return err_trace(r);
+        if (r) {
+                /* One unreadable file is not to hide all the other builds. */
+                *reterr = str_format("it cannot be read: %s", strerror(-r));
+                return *reterr ? STORE_E_INVALID : err_origin(-ENOMEM);
+        }
 
         r = manifest_parse(text, size, ret, reterr);
         if (r == MANIFEST_E_INVALID)
@@ -95,16 +98,24 @@ int store_list(const Root *root, const char *directory, BuildManifests *ret, cha
         return 0;
 }
 
-int store_stage(const Root *root, const char *directory, char **ret_path, int *ret_lock)
+enum { STAGE_TRIES = 8, STAGE_E_LOST = 1 };
+
+/*
+ * Between the mkdir and the lock another process may take the new directory
+ * for a stale one. It then holds the lock or has removed the directory, and
+ * this is no place to work in: STAGE_E_LOST.
+ */
+static int stage_one(const Root *root, const char *staging, char **ret_path, int *ret_lock)
 {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = -EBADF;
         uint64_t random;
+        struct stat st;
         int r;
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return err_origin(-errno);
-        path = str_format("%s/" STORE_STAGING "/%016llx", directory, (unsigned long long)random);
+        path = str_format("%s/%016llx", staging, (unsigned long long)random);
         if (!path)
                 return err_origin(-ENOMEM);
 
@@ -113,13 +124,36 @@ int store_stage(const Root *root, const char *directory, char **ret_path, int *r
                 return err_trace(r);
         r = root_open(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd);
         if (r)
-                return err_fold(r);
+                return r < 0 ? err_trace(r) : STAGE_E_LOST;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? STAGE_E_LOST : err_origin(-errno);
+        if (fstat(fd, &st) < 0)
                 return err_origin(-errno);
+        if (st.st_nlink == 0)
+                return STAGE_E_LOST;
 
         *ret_path = TAKE_PTR(path);
         *ret_lock = TAKE_FD(fd);
         return 0;
+}
+
+int store_stage(const Root *root, const char *directory, char **ret_path, int *ret_lock)
+{
+        _cleanup_free_ char *staging = NULL;
+        int r;
+
+        r = below(directory, STORE_STAGING, &staging);
+        if (r)
+                return err_trace(r);
+        /* Only the random one is private: others may look at the store. */
+        r = root_mkdirs(root, staging, 0755);
+        if (r)
+                return err_trace(r);
+
+        r = STAGE_E_LOST;
+        for (unsigned i = 0; r == STAGE_E_LOST && i < STAGE_TRIES; i++)
+                r = stage_one(root, staging, ret_path, ret_lock);
+        return r < 0 ? err_trace(r) : err_fold(r);
 }
 
 int store_stale(const Root *root, const char *directory, char ***ret_paths)

@@ -16,13 +16,9 @@
 #define STORE_BUILDS  "builds"
 #define STORE_STAGING "staging"
 
-/* Makes the two directories where they are missing. @directory is a path in @root. Returns 0 or a negative
- * errno. */
-int store_prepare(const Root *root, const char *directory);
-
 /*
- * Reads the manifests of all builds. A directory without a readable manifest
- * is no build: a line in @ret_problems (the caller's) says why.
+ * Reads the manifests of all builds. @directory is a path in @root. An entry
+ * without a readable manifest is no build: a line in @ret_problems (the caller's) says why.
  * Returns 0 (also without a store) or a negative errno.
  */
 int store_list(const Root *root, const char *directory, BuildManifests *ret, char ***ret_problems);
@@ -30,7 +26,7 @@ int store_list(const Root *root, const char *directory, BuildManifests *ret, cha
 enum {
         _STORE_E_SUCCESS,
         STORE_E_ABSENT,  /* no manifest there */
-        STORE_E_INVALID, /* it cannot be used, see *@reterr */
+        STORE_E_INVALID, /* it cannot be used, or not even be read, see *@reterr */
 };
 
 /* Reads one build's manifest. Returns 0, STORE_E_* or a negative errno. */
@@ -40,6 +36,7 @@ int store_read(const Root *root, const char *build, BuildManifest *ret, char **r
  * Makes a staging directory of a random name, mode 0700, and locks it; missing
  * directories above it are made, too.
  * @ret_path: in @root; the caller's. @ret_lock: keep it open as long as you work.
+ * Returns 0 or a negative errno.
  */
 int store_stage(const Root *root, const char *directory, char **ret_path, int *ret_lock);
 

@@ -38,24 +38,36 @@ static int host_root(Root **ret)
         return root_new("/", ret);
 }
 
-static int digest_file(const Root *root, const char *directory, BuildFile *f, bool sync)
+static int open_file(const Root *root, const char *directory, const char *name, int *ret)
 {
-        _cleanup_free_ char *path = str_format("%s/%s", directory, f->name);
-        _cleanup_close_ int fd = -EBADF;
-        char hex[DIGEST_HEX_SIZE];
+        _cleanup_free_ char *path = str_format("%s/%s", directory, name);
         int r;
 
         if (!path)
                 return err_origin(-ENOMEM);
-        r = root_open(root, path, O_RDONLY | O_NOFOLLOW, &fd);
-        if (r)
-                return r == ROOT_E_ABSENT ? err_origin(-ENOENT) : err_trace(r);
-        if (sync && fsync(fd) < 0)
-                return err_origin(-errno);
-        r = digest_fd(fd, hex, &f->size);
+        r = root_open(root, path, O_RDONLY | O_NOFOLLOW, ret);
+        return r == ROOT_E_ABSENT ? err_origin(-ENOENT) : err_trace(r);
+}
+
+static int digest_file(const Root *root, const char *directory, BuildFile *f)
+{
+        char hex[DIGEST_HEX_SIZE], fast[DIGEST_FAST_HEX_SIZE];
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = open_file(root, directory, f->name, &fd);
         if (r)
                 return err_trace(r);
-        return err_trace(str_replace(&f->sha256, hex));
+        if (fsync(fd) < 0)
+                return err_origin(-errno);
+        r = digest_fd(fd, hex, &f->size);
+        if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+                r = err_origin(-errno);
+        if (r == 0)
+                r = digest_fast_fd(fd, fast, NULL);
+        if (r == 0)
+                r = str_replace(&f->sha256, hex);
+        return r ? err_trace(r) : err_trace(str_replace(&f->xxh64, fast));
 }
 
 /* Every module must carry the vermagic of the kernel it was made for (trap T1: it may have none). */
@@ -104,7 +116,7 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
 
                 if (code)
                         return code;
-                r = digest_file(root, m->directory, &m->files[i], true);
+                r = digest_file(root, m->directory, &m->files[i]);
                 if (r)
                         return internal(m->files[i].name, r);
         }
@@ -184,7 +196,7 @@ static Code publish(const Root *root, const BuildManifest *m, const char *builds
         return CODE_OK;
 }
 
-Code helper_seal(char **arguments)
+Code worker_seal(char **arguments)
 {
         _cleanup_(root_freep) Root *root = NULL;
         _cleanup_free_ char *reason = NULL;
@@ -223,24 +235,28 @@ static Code damaged(const char *build, const char *staging, const char *why)
 
 static Code verify_file(const Root *root, const char *build, const BuildFile *f, const char *staging)
 {
-        BuildFile now = { .name = f->name };
+        char fast[DIGEST_FAST_HEX_SIZE];
+        _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *why = NULL;
+        uint64_t size = 0;
         int r;
 
-        r = digest_file(root, build, &now, false);
+        r = open_file(root, build, f->name, &fd);
+        if (r == 0)
+                r = digest_fast_fd(fd, fast, &size);
         if (r < 0)
                 why = str_format("%s: %s", f->name, strerror(-r));
-        else if (now.size != f->size)
-                why = str_format("%s has %llu bytes, not %llu", f->name, (unsigned long long)now.size,
+        else if (size != f->size)
+                why = str_format("%s has %llu bytes, not %llu", f->name, (unsigned long long)size,
                                 (unsigned long long)f->size);
-        else if (!f->sha256 || !streq(now.sha256, f->sha256))
-                why = str_format("%s has another SHA-256 than when it was built", f->name);
-        free(now.sha256);
+        else if (!f->xxh64 || !streq(fast, f->xxh64))
+                why = str_format("%s is not as it was built (xxh64 %s, not %s)", f->name, fast,
+                                strna(f->xxh64));
 
         return why ? damaged(build, staging, why) : CODE_OK;
 }
 
-Code helper_verify(char **arguments)
+Code worker_verify(char **arguments)
 {
         const char *build = arguments[0], *staging = arguments[1];
         _cleanup_(root_freep) Root *root = NULL;
@@ -271,7 +287,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
         return 0;
 }
 
-Code helper_discard(char **arguments)
+Code worker_discard(char **arguments)
 {
         for (char **path = arguments; *path; path++) {
                 /* Only what lies in a staging area may be removed by this program, whoever asks. */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driverd-worker: what takes time on disk (digests, fsync, removing
+ * trees) and the host's own modules, which libkmod finds and inserts. A
+ * program of its own beside the helper, because it needs libraries and the
+ * helper must start at once.
+ */
+
+#include "helper.h"
+
+int main(int argc, char **argv)
+{
+        static const HelperOperation operations[] = {
+                { "probe", 2, "KERNEL MODULE...", worker_probe },
+                { "seal", 2, "DIRECTORY BUILDS", worker_seal },
+                { "verify", 2, "BUILD STAGING", worker_verify },
+                { "discard", 1, "DIRECTORY...", worker_discard },
+        };
+
+        return helper_main("nvidia-driverd-worker", operations, ELEMENTSOF(operations), argc, argv);
+}
