@@ -72,6 +72,7 @@ daemon_build_package() {
         local dir=$1 programs=$2 kv=$3 tree=$4 source=$5 store
         # The programs call each other by the absolute paths of an installation. This one is not installed here.
         export NVIDIA_DRIVERD_HELPER=$programs/usr/libexec/nvidia-driverd-helper NVIDIA_DRIVERD_DAEMON=$programs/usr/sbin/nvidia-driverd
+        export NVIDIA_DRIVERD_WORKER=$programs/usr/libexec/nvidia-driverd-worker
         mkdir -- "$dir/builds"
         "$programs/usr/bin/nvidia-driver" build --kernel "$kv" --kernel-tree "$tree" --driver-source "$source" --output "$dir/builds"
         # Only finished builds; work places and locks of the store are not part of a package.
