@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 
 #include "base/result.h"
@@ -210,7 +211,9 @@ Code worker_seal(char **arguments)
         r = store_read(root, arguments[0], &m, &reason);
         if (r) {
                 helper_say(HELPER_KEY_DETAIL, "%s/" MANIFEST_NAME ": %s", arguments[0],
-                                r < 0 ? strerror(-r) : strna(reason));
+                                r < 0    ? strerror(-r)
+                                : reason ? reason
+                                         : "there is none");
                 return CODE_STORE_FAILED;
         }
 
@@ -221,15 +224,37 @@ Code worker_seal(char **arguments)
         return code;
 }
 
-static Code damaged(const char *build, const char *staging, const char *why)
+/*
+ * Out of the store and into staging, where it counts as stale. A store of
+ * imported builds has no staging area yet; and an earlier damaged build of the
+ * same id may still wait there to be removed, so the name has our pid in it.
+ */
+static int set_aside(const Root *root, const char *build, const char *staging)
 {
-        _cleanup_free_ char *aside = NULL;
         const char *name = strrchr(build, '/');
+        _cleanup_free_ char *aside = str_format(
+                        "%s/damaged-%d-%s", staging, (int)getpid(), name ? name + 1 : build);
+        int r;
 
+        if (!aside)
+                return err_origin(-ENOMEM);
+        r = root_mkdirs(root, staging, 0755);
+        if (r)
+                return err_trace(r);
+        if (renameat2(AT_FDCWD, build, AT_FDCWD, aside, RENAME_NOREPLACE) < 0)
+                return err_origin(-errno);
+        return 0;
+}
+
+/* Readers of our lines keep the last detail, so the reason comes last. */
+static Code damaged(const Root *root, const char *build, const char *staging, const char *why)
+{
+        int r;
+
+        r = set_aside(root, build, staging);
+        if (r < 0)
+                helper_say(HELPER_KEY_DETAIL, "%s could not be set aside: %s", build, strerror(-r));
         helper_say(HELPER_KEY_DETAIL, "%s: %s", build, why);
-        aside = str_format("%s/damaged-%s", staging, name ? name + 1 : build);
-        if (!aside || renameat2(AT_FDCWD, build, AT_FDCWD, aside, RENAME_NOREPLACE) < 0)
-                helper_say(HELPER_KEY_DETAIL, "%s could not be set aside: %s", build, strerror(errno));
         return CODE_BUILD_DAMAGED;
 }
 
@@ -253,7 +278,7 @@ static Code verify_file(const Root *root, const char *build, const BuildFile *f,
                 why = str_format("%s is not as it was built (xxh64 %s, not %s)", f->name, fast,
                                 strna(f->xxh64));
 
-        return why ? damaged(build, staging, why) : CODE_OK;
+        return why ? damaged(root, build, staging, why) : CODE_OK;
 }
 
 Code worker_verify(char **arguments)
@@ -272,12 +297,22 @@ Code worker_verify(char **arguments)
         if (r < 0)
                 return internal(build, r);
         if (r > 0)
-                return damaged(build, staging, reason ? reason : "its manifest is gone");
+                return damaged(root, build, staging, reason ? reason : "its manifest is gone");
 
         for (size_t i = 0; code == CODE_OK && i < m.n_files; i++)
                 code = verify_file(root, build, &m.files[i], staging);
         build_manifest_done(&m);
         return code;
+}
+
+/* Only what lies in a staging area may be removed by this program, whoever asks: /.../staging/NAME. */
+static bool may_be_removed(const char *path)
+{
+        const char *name = strrchr(path, '/');
+        size_t n = strlen("/" STORE_STAGING);
+
+        return *path == '/' && (size_t)(name - path) >= n && strncmp(name - n, "/" STORE_STAGING, n) == 0 &&
+               name[1] && !streq(name, "/.") && !streq(name, "/..") && !strstr(path, "/../");
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -287,16 +322,34 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
         return 0;
 }
 
+static Code discard(const char *path)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+
+        /* It was free when the caller looked. Who took it since then keeps it. */
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                helper_say(HELPER_KEY_DETAIL, "%s is in use, leaving it", path);
+                return CODE_OK;
+        }
+        if (nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+                return internal(path, -errno);
+        return lstat(path, &st) == 0 ? CODE_STORE_FAILED : CODE_OK;
+}
+
 Code worker_discard(char **arguments)
 {
-        for (char **path = arguments; *path; path++) {
-                /* Only what lies in a staging area may be removed by this program, whoever asks. */
-                if (!strstr(*path, "/" STORE_STAGING "/") || strstr(*path, "/../")) {
+        Code code = CODE_OK;
+
+        for (char **path = arguments; *path; path++)
+                if (!may_be_removed(*path)) {
                         helper_say(HELPER_KEY_DETAIL, "%s is not in a staging directory", *path);
                         return CODE_USAGE;
                 }
-                if (nftw(*path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-                        return internal(*path, -errno);
+        for (char **path = arguments; *path; path++) {
+                Code one = discard(*path);
+
+                code = code ? code : one;
         }
-        return CODE_OK;
+        return code;
 }
