@@ -246,7 +246,7 @@ static int ask(sd_bus *bus, char **ret)
 int bus_ask_describe(const Root *root, char **ret)
 {
         sd_bus *bus = NULL;
-        int fd, r;
+        int fd = -EBADF, r;
 
         r = connect_to(root, &fd);
         if (r)

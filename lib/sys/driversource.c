@@ -56,7 +56,7 @@ static int check_exists(const Root *root, const char *base, const char *name, bo
 /* Notes a file that a source cannot do without. */
 static int require(const Root *root, DriverSource *s, const char *name)
 {
-        bool there;
+        bool there = false;
         int r;
 
         r = check_exists(root, s->path, name, &there);
@@ -228,7 +228,7 @@ static int read_modules(const Root *root, DriverSource *s)
 
         STRV_FOREACH (name, names) {
                 _cleanup_free_ char *kbuild = str_format("%s/%s.Kbuild", *name, *name);
-                bool there;
+                bool there = false;
 
                 if (!kbuild)
                         return err_origin(-ENOMEM);
@@ -279,7 +279,7 @@ static int find_folder(const Root *root, const char *path, char **ret)
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_free_ char *folder = i == 0 ? strdup(path) : str_format("%s/%s", path, names[i]);
-                bool there;
+                bool there = false;
                 int r;
 
                 if (!folder)

@@ -56,7 +56,7 @@ static int read_limit(const Root *root, const char *cgroup, const char *name, ui
 int resources_memory(const Root *root, uint64_t *ret)
 {
         _cleanup_free_ char *cgroup = NULL;
-        uint64_t available, limit, current;
+        uint64_t available = 0, limit = 0, current = 0;
         int r;
 
         r = read_available(root, &available);

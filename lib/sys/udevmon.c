@@ -227,7 +227,7 @@ static int read_node(const Root *root, struct udev_device *d, NodeFact *ret)
 {
         const char *name = udev_device_get_sysname(d), *node = udev_device_get_devnode(d);
         struct udev_device *pci;
-        bool exists, initialized;
+        bool exists = false, initialized = false;
         int r;
 
         ret->kind = name ? kind_from_sysname(name) : _NODE_KIND_INVALID;
