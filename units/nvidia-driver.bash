@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for nvidia-driver; units/check compares the words with the programs.
+
+__nvidia_driver_verbs='init status plan build update explain'
+__nvidia_driver_options='--help --version --json --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
+        --output= --max-threads= --jobs= --accept-license'
+__nvidia_driver_settings='Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Kernel.Tree=
+        Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
+        Store.Directory= Store.Keep= Load.TimeoutSec= Load.DeviceTimeoutSec= Stop.TimeoutSec=
+        Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec= Parameters.'
+
+# The verb on the line, if there is one already; the argument of an option is none.
+__nvidia_driver_verb() {
+        local i skip=
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                if [[ $skip ]]; then
+                        skip=
+                        continue
+                fi
+                case ${COMP_WORDS[i]} in
+                --*) [[ ${COMP_WORDS[i+1]-} == = ]] && i=$((i + 2)) ;;
+                -o|-k|-m) skip=1 ;;
+                -*) ;;
+                *) echo "${COMP_WORDS[i]}"; return ;;
+                esac
+        done
+}
+
+_nvidia_driver() {
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words
+        COMPREPLY=()
+
+        # --option=value arrives as three words
+        if [[ $cur == = ]]; then
+                cur=
+        elif [[ $prev == = ]] && ((COMP_CWORD >= 2)); then
+                prev=${COMP_WORDS[COMP_CWORD-2]}
+        fi
+
+        case $prev in
+        -k|--kernel)
+                words=$(cd /lib/modules 2>/dev/null && printf '%s\n' *) ;;
+        -o|--set)
+                words=$__nvidia_driver_settings
+                compopt -o nospace ;;
+        -m|--max-threads|--jobs)
+                words=$(nproc) ;;
+        --kernel-tree|--driver-source|--output|--root)
+                compopt -o filenames
+                mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+                return ;;
+        --config)
+                compopt -o filenames
+                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                return ;;
+        *)
+                if [[ $cur == -* ]]; then
+                        words=$__nvidia_driver_options
+                        compopt -o nospace
+                else
+                        case $(__nvidia_driver_verb) in
+                        '') words=$__nvidia_driver_verbs ;;
+                        explain) words=$(nvidia-driver explain 2>/dev/null | while read -r name _; do echo "$name"; done) ;;
+                        *) words= ;;
+                        esac
+                fi ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        # A word that is complete gets its blank in spite of nospace.
+        if ((${#COMPREPLY[@]} == 1)) && [[ ${COMPREPLY[0]} == --* && ${COMPREPLY[0]} != *= ]]; then
+                COMPREPLY[0]+=' '
+        fi
+}
+
+complete -F _nvidia_driver nvidia-driver
