@@ -25,33 +25,12 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/driversource.h"
+#include "sys/treefile.h"
 
 enum {
         TEXT_MAX = 1024 * 1024, /* bytes: Kbuild files have up to 15 kB, the largest C file we read 150 kB */
         DEPTH_MAX = 64,         /* modules in a source, candidates in a directory */
 };
-
-/* Absent and oversized files leave *@ret as NULL. */
-static int read_text(const Root *root, const char *base, const char *name, char **ret)
-{
-        _cleanup_free_ char *path = str_format("%s/%s", base, name);
-        int r;
-
-        if (!path)
-                return err_origin(-ENOMEM);
-        r = root_read_file(root, path, TEXT_MAX, ret, NULL);
-        return r < 0 ? err_trace(r) : 0;
-}
-
-static int check_exists(const Root *root, const char *base, const char *name, bool *ret)
-{
-        _cleanup_free_ char *path = str_format("%s/%s", base, name);
-
-        if (!path)
-                return err_origin(-ENOMEM);
-        *ret = root_exists(root, path);
-        return 0;
-}
 
 /* Notes a file that a source cannot do without. */
 static int require(const Root *root, DriverSource *s, const char *name)
@@ -59,7 +38,7 @@ static int require(const Root *root, DriverSource *s, const char *name)
         bool there = false;
         int r;
 
-        r = check_exists(root, s->path, name, &there);
+        r = treefile_exists(root, s->path, name, &there);
         if (r == 0 && !there)
                 r = strv_push(&s->missing, name);
         return r ? err_trace(r) : 0;
@@ -72,7 +51,7 @@ static int read_version(const Root *root, DriverSource *s)
         char *p;
         int r;
 
-        r = read_text(root, s->path, "Kbuild", &text);
+        r = treefile_read(root, s->path, "Kbuild", TEXT_MAX, &text, NULL);
         if (r || !text)
                 return r;
 
@@ -98,7 +77,7 @@ static int read_type(const Root *root, DriverSource *s)
                 const char *p;
                 int r;
 
-                r = read_text(root, s->path, files[i], &text);
+                r = treefile_read(root, s->path, files[i], TEXT_MAX, &text, NULL);
                 if (r)
                         return err_trace(r);
                 p = text ? strstr(text, "MODULE_LICENSE(\"") : NULL;
@@ -162,7 +141,7 @@ static int count_objects(const Root *root, const DriverSource *s, const char *na
 
                 if (!file)
                         return err_origin(-ENOMEM);
-                r = read_text(root, s->path, file, &text);
+                r = treefile_read(root, s->path, file, TEXT_MAX, &text, NULL);
                 if (r)
                         return err_trace(r);
                 if (text)
@@ -184,7 +163,7 @@ static int read_core(const Root *root, DriverSource *s, SourceModule *m)
 
         if (!kbuild)
                 return err_origin(-ENOMEM);
-        r = read_text(root, s->path, kbuild, &text);
+        r = treefile_read(root, s->path, kbuild, TEXT_MAX, &text, NULL);
         if (r || !text || !strstr(text, ".o_binary"))
                 return r;
 
@@ -232,7 +211,7 @@ static int read_modules(const Root *root, DriverSource *s)
 
                 if (!kbuild)
                         return err_origin(-ENOMEM);
-                r = check_exists(root, s->path, kbuild, &there);
+                r = treefile_exists(root, s->path, kbuild, &there);
                 if (r == 0 && there && s->n_modules < DEPTH_MAX)
                         r = add_module(root, s, *name);
                 if (r)
@@ -284,7 +263,7 @@ static int find_folder(const Root *root, const char *path, char **ret)
 
                 if (!folder)
                         return err_origin(-ENOMEM);
-                r = check_exists(root, folder, "Kbuild", &there);
+                r = treefile_exists(root, folder, "Kbuild", &there);
                 if (r)
                         return err_trace(r);
                 if (there) {

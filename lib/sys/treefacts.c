@@ -2,27 +2,21 @@
 
 /*
  * The reader of kernel trees: one pass over a dozen well-known files below a
- * directory. It follows a tree to its source in three ways, in this order:
+ * directory and below the source tree that belongs to it (sys/treesource).
  *
- *   - the "include .../Makefile" line that a split tree's Makefile has: an
- *     absolute path on Debian, absolute or relative to the tree where make O=
- *     wrote it, $(dir $(lastword $(MAKEFILE_LIST))) where the tree was made
- *     relocatable. Other make expressions are not understood and skipped;
- *   - a "source" link in the tree, which make O= leaves behind;
- *   - lib/modules/R/source beside lib/modules/R/build.
- *
- * A tree with Kbuild's own files in it is its own source. modpost and fixdep
- * count only if this machine can run them: they are looked at as ELF files, not
- * started, because a tree is foreign input until it is used.
+ * modpost, fixdep and objtool count only if this machine can run them: they
+ * are looked at as ELF files, not started, because a tree is foreign input
+ * until it is used.
  */
 
 #include <elf.h>
 #include <fcntl.h>
-#include <limits.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/treefacts.h"
+#include "sys/treefile.h"
+#include "sys/treesource.h"
 
 enum {
         SMALL_MAX = 256 * 1024, /* bytes: generated headers, Makefiles (6.12's has 70 kB) */
@@ -39,43 +33,6 @@ enum {
 #error "no NVIDIA driver for this architecture"
 #endif
 
-static int below(const char *base, const char *name, char **ret)
-{
-        char *path = str_format("%s/%s", base, name);
-
-        if (!path)
-                return err_origin(-ENOMEM);
-        *ret = path;
-        return 0;
-}
-
-static int check_exists(const Root *root, const char *base, const char *name, bool *ret)
-{
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = below(base, name, &path);
-        if (r)
-                return err_trace(r);
-        *ret = root_exists(root, path);
-        return 0;
-}
-
-/* Absent and oversized files leave *@ret as NULL: for a tree both mean "not there". */
-static int read_text(const Root *root, const char *base, const char *name, size_t max, char **ret,
-                size_t *ret_size)
-{
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = below(base, name, &path);
-        if (r)
-                return err_trace(r);
-
-        r = root_read_file(root, path, max, ret, ret_size);
-        return r < 0 ? err_trace(r) : 0;
-}
-
 /* The text in quotes of: #define NAME "text". */
 static int read_define(const Root *root, const char *base, const char *file, const char *name, char **ret)
 {
@@ -83,7 +40,7 @@ static int read_define(const Root *root, const char *base, const char *file, con
         char *p, *q;
         int r;
 
-        r = read_text(root, base, file, SMALL_MAX, &text, NULL);
+        r = treefile_read(root, base, file, SMALL_MAX, &text, NULL);
         if (r || !text)
                 return r;
         start = str_format("#define %s ", name);
@@ -126,7 +83,7 @@ static int read_makefile_version(const Root *root, TreeFacts *t)
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = read_text(root, t->source, "Makefile", SMALL_MAX, &text, NULL);
+        r = treefile_read(root, t->source, "Makefile", SMALL_MAX, &text, NULL);
         if (r || !text)
                 return r;
 
@@ -150,7 +107,7 @@ static int check_tool(const Root *root, TreeFacts *t, const char *name, bool *re
         bool runs;
         int r;
 
-        r = below(t->path, name, &path);
+        r = treefile_path(t->path, name, &path);
         if (r)
                 return err_trace(r);
         r = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
@@ -186,7 +143,7 @@ static int read_presence(const Root *root, TreeFacts *t)
         };
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                int r = check_exists(root, t->path, files[i].name, &t->parts[files[i].part]);
+                int r = treefile_exists(root, t->path, files[i].name, &t->parts[files[i].part]);
 
                 if (r)
                         return err_trace(r);
@@ -216,7 +173,7 @@ static int read_linker_script(const Root *root, TreeFacts *t)
                 bool there = false;
                 int r;
 
-                r = check_exists(root, t->path, names[i], &there);
+                r = treefile_exists(root, t->path, names[i], &there);
                 if (r)
                         return err_trace(r);
                 if (!there)
@@ -233,9 +190,9 @@ static int check_either(const Root *root, const TreeFacts *t, const char *name, 
 {
         int r;
 
-        r = check_exists(root, t->path, name, ret);
+        r = treefile_exists(root, t->path, name, ret);
         if (r == 0 && !*ret && t->source)
-                r = check_exists(root, t->source, name, ret);
+                r = treefile_exists(root, t->source, name, ret);
         return r;
 }
 
@@ -260,7 +217,7 @@ static int read_identity(const Root *root, TreeFacts *t)
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = below(t->path, "include/config/kernel.release", &path);
+        r = treefile_path(t->path, "include/config/kernel.release", &path);
         if (r)
                 return err_trace(r);
         r = root_read_line(root, path, 256, &t->config_release);
@@ -279,7 +236,7 @@ static int read_identity(const Root *root, TreeFacts *t)
                 r = read_define(root, t->path, "include/generated/randstruct_hash.h",
                                 "RANDSTRUCT_HASHED_SEED", &t->randstruct);
         if (r == 0)
-                r = read_text(root, t->path, ".config", KCONFIG_SIZE_MAX, &t->config, &t->config_size);
+                r = treefile_read(root, t->path, ".config", KCONFIG_SIZE_MAX, &t->config, &t->config_size);
         return r;
 }
 
@@ -290,7 +247,7 @@ static int read_dirt(const Root *root, TreeFacts *t)
                 "arch/" TREE_ARCH "/include/generated" };
 
         for (size_t i = 0; i < ELEMENTSOF(names) && !t->dirty; i++) {
-                int r = check_exists(root, t->source, names[i], &t->dirty);
+                int r = treefile_exists(root, t->source, names[i], &t->dirty);
 
                 if (r == 0 && t->dirty)
                         r = str_replace(&t->dirty_by, names[i]);
@@ -298,146 +255,6 @@ static int read_dirt(const Root *root, TreeFacts *t)
                         return err_trace(r);
         }
         return 0;
-}
-
-/*
- * The directory that an include line names, relative to the root; NULL if the
- * line says something else.
- */
-static int parse_include(const char *line, const char *tree, char **ret)
-{
-        static const char here[] = "$(dir $(lastword $(MAKEFILE_LIST)))";
-        _cleanup_free_ char *word = NULL;
-        const char *rest;
-        size_t n;
-
-        line = startswith(line, "include ");
-        if (!line)
-                return 0;
-        line += strspn(line, " ");
-        word = strndup(line, strcspn(line, "\n"));
-        if (!word)
-                return err_origin(-ENOMEM);
-
-        (void)str_strip(word);
-        n = strlen(word);
-        if (n <= strlen("/Makefile") || !streq(word + n - strlen("/Makefile"), "/Makefile"))
-                return 0;
-        word[n - strlen("/Makefile")] = '\0';
-
-        rest = startswith(word, here);
-        if (rest)
-                *ret = str_format("%s/%s", tree, rest);
-        else if (strchr(word, '$'))
-                return 0;
-        else if (word[0] == '/')
-                *ret = strdup(word + strspn(word, "/"));
-        else
-                *ret = str_format("%s/%s", tree, word);
-        return *ret ? 0 : err_origin(-ENOMEM);
-}
-
-static int source_from_makefile(const Root *root, const TreeFacts *t, char **ret)
-{
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        r = read_text(root, t->path, "Makefile", SMALL_MAX, &text, NULL);
-        if (r || !text)
-                return r;
-
-        for (const char *line = text; line && !*ret;
-                        line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-                r = parse_include(line, t->path, ret);
-                if (r)
-                        return err_trace(r);
-        }
-        return 0;
-}
-
-/* The physical path of an open directory, as the kernel knows it. */
-static int physical_path(int fd, char **ret)
-{
-        char link[64], text[PATH_MAX];
-        ssize_t n;
-
-        /* Our own descriptor, not a file of the machine: no Root here. */
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, text, sizeof(text) - 1);
-        if (n < 0)
-                return err_origin(-errno);
-        *ret = strndup(text, (size_t)n);
-        return *ret ? 0 : err_origin(-ENOMEM);
-}
-
-/*
- * Replaces *@path by the same directory without links and ".." in it. Make and
- * the shell scripts of a build take "build/../x" by its text where "build" is a
- * link, and arrive elsewhere.
- */
-static int make_physical(const Root *root, char **path)
-{
-        _cleanup_free_ char *base = NULL, *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        const char *rest;
-        int r;
-
-        r = root_open(root, *path, O_PATH | O_DIRECTORY, &fd);
-        if (r)
-                return r < 0 ? err_trace(r) : 0;
-        r = physical_path(root->fd, &base);
-        if (r == 0)
-                r = physical_path(fd, &text);
-        if (r)
-                return err_trace(r);
-
-        rest = root_is_host(root) ? text : startswith(text, base);
-        if (!rest || *rest != '/')
-                return 0;
-        r = str_replace(path, rest + strspn(rest, "/"));
-        return r ? err_trace(r) : 0;
-}
-
-/* Takes BASE or BASE/NAME if there is a Makefile in it. */
-static int try_source(const Root *root, TreeFacts *t, const char *base, const char *name)
-{
-        _cleanup_free_ char *path = NULL;
-        bool there = false;
-        int r;
-
-        path = name ? str_format("%s/%s", base, name) : strdup(base);
-        if (!path)
-                return err_origin(-ENOMEM);
-        r = check_exists(root, path, "Makefile", &there);
-        if (r == 0 && there)
-                r = make_physical(root, &path);
-        if (r == 0 && there)
-                t->source = TAKE_PTR(path);
-        return r;
-}
-
-static int find_source(const Root *root, TreeFacts *t)
-{
-        _cleanup_free_ char *included = NULL;
-        bool own = false;
-        int r;
-
-        r = source_from_makefile(root, t, &included);
-        if (r)
-                return err_trace(r);
-        if (included)
-                return try_source(root, t, included, NULL);
-
-        /* Debian's "scripts" link makes Makefile.build no proof; the top Makefile that includes nothing is.
-         */
-        r = check_exists(root, t->path, "include/linux/module.h", &own);
-        if (r == 0 && own)
-                r = str_replace(&t->source, t->path);
-        if (r == 0 && !t->source)
-                r = try_source(root, t, t->path, "source");
-        if (r == 0 && !t->source)
-                r = try_source(root, t, t->path, "../source");
-        return r;
 }
 
 int treefacts_read(const Root *root, const char *path, TreeFacts *ret)
@@ -455,7 +272,7 @@ int treefacts_read(const Root *root, const char *path, TreeFacts *ret)
 
         r = str_replace(&t.path, path);
         if (r == 0)
-                r = find_source(root, &t);
+                r = treesource_find(root, t.path, &t.source);
         if (r == 0)
                 r = read_presence(root, &t);
         if (r == 0)

@@ -292,6 +292,22 @@ START_TEST(test_foreign_tools)
 }
 END_TEST
 
+/* A script runs anywhere. */
+START_TEST(test_script_tool)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(tree_judgement_done) TreeJudgement j = {};
+
+        debian(&t);
+        rm(&t, BUILD, "scripts/mod/modpost");
+        ck_assert_int_eq(root_write_file(t.root, BUILD "/scripts/mod/modpost", "#!/bin/sh\nexit 0\n", 17,
+                                         0755),
+                        0);
+        j = judge(&t, LINK, &kernel);
+        ck_assert_int_eq(j.verdict, TREE_READY);
+}
+END_TEST
+
 START_TEST(test_mismatch)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -514,8 +530,8 @@ UNIT_MAIN("kerneltree", UNIT_TEST(test_debian_facts), UNIT_TEST(test_debian_read
                 UNIT_LOOP(test_source_pointer, ELEMENTSOF(includes)), UNIT_TEST(test_source_beside),
                 UNIT_TEST(test_source_dangles), UNIT_LOOP(test_missing_part, ELEMENTSOF(needed)),
                 UNIT_TEST(test_not_needed), UNIT_TEST(test_bad_config), UNIT_LOOP(test_foreign_tools, 3),
-                UNIT_TEST(test_mismatch), UNIT_TEST(test_mismatch_vermagic), UNIT_TEST(test_version_note),
-                UNIT_LOOP(test_source, ELEMENTSOF(sources)), UNIT_TEST(test_source_without_version),
-                UNIT_LOOP(test_dirty, ELEMENTSOF(dirt)), UNIT_TEST(test_built_in_place),
-                UNIT_TEST(test_odd_files), UNIT_TEST(test_search), UNIT_TEST(test_choose),
-                UNIT_TEST(test_names))
+                UNIT_TEST(test_script_tool), UNIT_TEST(test_mismatch), UNIT_TEST(test_mismatch_vermagic),
+                UNIT_TEST(test_version_note), UNIT_LOOP(test_source, ELEMENTSOF(sources)),
+                UNIT_TEST(test_source_without_version), UNIT_LOOP(test_dirty, ELEMENTSOF(dirt)),
+                UNIT_TEST(test_built_in_place), UNIT_TEST(test_odd_files), UNIT_TEST(test_search),
+                UNIT_TEST(test_choose), UNIT_TEST(test_names))
