@@ -1,0 +1,55 @@
+#!/bin/bash
+# machine: --driver real
+# The main job with NVIDIA's own modules: start, ready, adopt after a kill, stop, clean.
+. /lab/tap.sh
+
+# A watcher of its own notes when READY=1 became visible and whether the nodes were there in that very moment.
+systemctl start nvidia-driverd
+status=$?
+nodes=$(ls /dev/dri 2>&1 | tr '\n' ' ')
+check "systemctl start succeeds" test $status = 0
+check "card0 is there when READY arrives" test -c /dev/dri/card0
+check "renderD128 is there when READY arrives" test -c /dev/dri/renderD128
+note "nodes at READY: $nodes"
+ready=$(journalctl -u nvidia-driverd -o json --output-fields=MESSAGE_ID,__MONOTONIC_TIMESTAMP |
+        grep -o '"__MONOTONIC_TIMESTAMP":"[0-9]*".*a2b7c0de\|a2b7c0de.*"__MONOTONIC_TIMESTAMP":"[0-9]*"' | grep -o '[0-9]\{6,\}' | head -1)
+node=$(stat -c %W /dev/dri/renderD128)
+note "READY at monotonic $ready us; the node's birth $node"
+check "state is ready" state_is ready
+check "the four modules are live" test "$(grep -c '^nvidia' /proc/modules)" = 4
+check_not "no module was force-loaded (taint F)" grep -q '^nvidia.*(.*F.*)' /proc/modules
+note "$(grep '^nvidia' /proc/modules | cut -d' ' -f1-4,7)"
+check "the driver says version 535" grep -q 'Kernel Module  *535' /proc/driver/nvidia/version
+check "systemd shows the status text" grep -q 'Ready: NVIDIA driver 535' <(systemctl status --no-pager nvidia-driverd)
+check "the text status names the node" grep -q /dev/dri/renderD128 <(nvidia-driver status)
+check "a second instance is refused" grep -q 'already running' <(/usr/sbin/nvidia-driverd 2>&1)
+
+loaded=$(stat -c %Y /sys/module/nvidia)
+for round in 1 2 3; do
+        systemctl kill -s KILL nvidia-driverd
+        wait_for 10 systemctl is-failed -q nvidia-driverd
+        systemctl reset-failed nvidia-driverd
+        check "round $round: starts after SIGKILL" systemctl start nvidia-driverd
+        check "round $round: ready again" state_is ready
+done
+check "by adoption: the driver was never reloaded" test "$(stat -c %Y /sys/module/nvidia)" = "$loaded"
+check "the plan says adopted" grep -q 'adopting *run' <(nvidia-driver status)
+
+check "systemctl stop succeeds" systemctl stop nvidia-driverd
+check "the service ended well" test "$(systemctl show -P Result nvidia-driverd)" = success
+check_clean "stop"
+
+# Killed while it loads: at different moments, the next start always comes to READY.
+for delay in 0.3 0.8 1.6 2.6; do
+        systemctl start --no-block nvidia-driverd
+        read -rt "$delay" <> <(:)
+        before=$(state)
+        systemctl kill -s KILL nvidia-driverd
+        wait_for 10 systemctl is-failed -q nvidia-driverd
+        systemctl reset-failed nvidia-driverd
+        check "killed after ${delay}s in state ${before:-none}: starts" systemctl start nvidia-driverd
+        check "killed after ${delay}s: ready" state_is ready
+        check "killed after ${delay}s: stops" systemctl stop nvidia-driverd
+done
+check_clean "after kills"
+finish
