@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The plan: a machine is put together from facts, and the plan is held against one line of text. */
+
+#include "unit.h"
+
+#include "base/str.h"
+#include "policy/plan.h"
+
+#define RELEASE "6.1.0-56-amd64"
+
+typedef struct Machine {
+        KernelFact kernel;
+        Config *config;
+        GpuFacts gpus;
+        ModuleFacts modules;
+        char **owned;
+        BuildManifests builds;
+        DriverSource source;
+        DriverSources sources;
+        SourceJudgement source_judgement;
+        TreeFacts tree;
+        TreeFactsList trees;
+        TreeJudgement tree_judgement;
+        PlanFacts facts;
+        Plan plan;
+} Machine;
+
+/* One GPU, a driver source of 535.261.03 and a ready tree; nothing loaded, nothing built. */
+static void machine_init(Machine *m)
+{
+        GpuFact gpu = { .address = strdup("0000:01:00.0"), .vendor = 0x10de };
+
+        *m = (Machine){
+                .kernel = { .release = strdup(RELEASE), .version = strdup("#1 SMP") },
+                .source = { .path = (char *)"usr/src/nvidia",
+                                .version = (char *)"535.261.03",
+                                .exists = true },
+                .sources = { .items = &m->source, .n = 1 },
+                .source_judgement = { .code = CODE_OK },
+                .tree = { .path = (char *)"usr/src/linux" },
+                .trees = { .items = &m->tree, .n = 1 },
+                .tree_judgement = { .verdict = TREE_READY },
+        };
+        ck_assert_int_eq(config_new(&m->config), 0);
+        ck_assert_int_eq(gpu_facts_add(&m->gpus, &gpu), 0);
+        m->facts = (PlanFacts){
+                .kernel = &m->kernel,
+                .gpus = &m->gpus,
+                .modules = &m->modules,
+                .builds = &m->builds,
+                .sources = &m->sources,
+                .source = &m->source_judgement,
+                .trees = &m->trees,
+                .tree = &m->tree_judgement,
+        };
+}
+
+static void machine_done(Machine *m)
+{
+        plan_done(&m->plan);
+        kernel_fact_done(&m->kernel);
+        config_free(m->config);
+        gpu_facts_done(&m->gpus);
+        module_facts_done(&m->modules);
+        strv_free(m->owned);
+        build_manifests_done(&m->builds);
+}
+#define _cleanup_machine_ _cleanup_(machine_done)
+
+/* @what: "nvidia 535.261.03", a module and its version, "-" for none; owned: loaded by us. */
+static void add_loaded(Machine *m, const char *name, const char *version, ModState state, bool owned)
+{
+        ModuleFact f = {
+                .name = strdup(name),
+                .state = state,
+                .version = version ? strdup(version) : NULL,
+                .srcversion = strdup("LOADED"),
+                .taint = strdup(""),
+        };
+
+        ck_assert_int_eq(module_facts_add(&m->modules, &f), 0);
+        if (owned)
+                ck_assert_int_eq(strv_push(&m->owned, name), 0);
+        m->facts.owned = m->owned;
+}
+
+static const char *const family[] = { "nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm" };
+
+static void add_all_loaded(Machine *m, const char *version, bool owned)
+{
+        for (size_t i = 0; i < ELEMENTSOF(family); i++)
+                add_loaded(m, family[i], version, MOD_LIVE, owned);
+}
+
+static BuildManifest *add_build(Machine *m, const char *version)
+{
+        BuildManifest b = {
+                .id = str_format("build-%s", version),
+                .driver_version = strdup(version),
+                .kernel_release = strdup(RELEASE),
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(family); i++) {
+                BuildFile f = { .name = str_format("%s.ko", family[i]), .module = strdup(family[i]) };
+
+                ck_assert_int_eq(build_manifest_add_file(&b, &f), 0);
+        }
+        ck_assert_int_eq(build_manifests_add(&m->builds, &b), 0);
+        return &m->builds.items[m->builds.n - 1];
+}
+
+static void set_version(Machine *m, const char *version)
+{
+        ck_assert_int_eq(str_replace(&m->config->driver_version, version), 0);
+}
+
+/* The stages that run, in the order of the plan. */
+static char *running(const Plan *plan)
+{
+        _cleanup_strv_ char **names = NULL;
+
+        for (size_t i = 0; i < plan->n_steps; i++)
+                if (plan->steps[i].run)
+                        ck_assert_int_eq(strv_push(&names, fsm_state_to_string(plan->steps[i].state)), 0);
+        return strv_join(names, " ");
+}
+
+static void check_steps(const Plan *plan)
+{
+        unsigned mask = 0;
+
+        for (size_t i = 0; i < plan->n_steps; i++) {
+                ck_assert(fsm_state_is_stage(plan->steps[i].state));
+                ck_assert_msg(i == 0 || plan->steps[i - 1].state < plan->steps[i].state, "out of order");
+                ck_assert(!isempty(plan->steps[i].reason));
+                if (plan->steps[i].run)
+                        mask |= FSM_STEP(plan->steps[i].state);
+        }
+        ck_assert_uint_eq(plan_mask(plan), mask);
+}
+
+static void make(Machine *m)
+{
+        plan_done(&m->plan);
+        ck_assert_int_eq(plan_make(m->config, &m->facts, &m->plan), 0);
+        check_steps(&m->plan);
+}
+
+static void check_plan(Machine *m, PlanLoaded loaded, const char *stages)
+{
+        _cleanup_free_ char *got = NULL;
+
+        make(m);
+        ck_assert_msg(m->plan.code == CODE_OK, "%s: %s", code_to_string(m->plan.code),
+                        strna(m->plan.detail));
+        ck_assert_ptr_null(m->plan.detail);
+        ck_assert_str_eq(plan_loaded_to_string(m->plan.loaded), plan_loaded_to_string(loaded));
+        got = running(&m->plan);
+        ck_assert_str_eq(got, stages);
+        ck_assert_uint_eq(m->plan.n_steps, 9);
+}
+
+static void check_refusal(Machine *m, Code code, const char *detail)
+{
+        make(m);
+        ck_assert_str_eq(code_to_string(m->plan.code), code_to_string(code));
+        ck_assert_str_eq(m->plan.detail, detail);
+}
+
+static const char *reason_of(const Plan *plan, FsmState state)
+{
+        for (size_t i = 0; i < plan->n_steps; i++)
+                if (plan->steps[i].state == state)
+                        return plan->steps[i].reason;
+        return "";
+}
+
+#define BUILD "compiling linking publishing "
+#define LIVE  "loading awaiting-devices"
+
+START_TEST(test_cold)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_ptr_null(m.plan.build);
+        ck_assert_ptr_eq(m.plan.source, &m.source);
+        ck_assert_ptr_eq(m.plan.tree, &m.tree);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_PREPARE), "kernel tree usr/src/linux is ready");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_COMPILE), "driver 535.261.03 from usr/src/nvidia");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_LOAD), "the build made now");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU");
+}
+END_TEST
+
+/* A source tree is prepared; one that is not clean, too, from a copy of links. */
+START_TEST(test_prepare)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.tree_judgement.verdict = _i == 0 ? TREE_SOURCE : TREE_DIRTY;
+        m.tree_judgement.code = _i == 0 ? CODE_OK : CODE_TREE_DIRTY;
+        check_plan(&m, PLAN_LOADED_NONE, "preparing " BUILD LIVE);
+        ck_assert_int_eq(m.plan.tree_verdict, m.tree_judgement.verdict);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_PREPARE), "kernel source usr/src/linux, out of tree");
+}
+END_TEST
+
+/* With a build in the store, sources and trees are not even looked at. */
+START_TEST(test_warm)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.facts.sources = NULL;
+        m.facts.source = NULL;
+        m.facts.trees = NULL;
+        m.facts.tree = NULL;
+        add_build(&m, "535.183.01");
+        add_build(&m, "535.261.03");
+        add_build(&m, "535.54.03");
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert_str_eq(m.plan.build->driver_version, "535.261.03");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_COMPILE), "a build for this kernel is in the store");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_LOAD), "build build-535.261.03");
+
+        set_version(&m, "535.183.01");
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert_str_eq(m.plan.build->driver_version, "535.183.01");
+}
+END_TEST
+
+/* A build that does not serve is as good as none. */
+START_TEST(test_warm_for_another_kernel)
+{
+        _cleanup_machine_ Machine m;
+        BuildManifest *b;
+
+        machine_init(&m);
+        b = add_build(&m, "535.261.03");
+        ck_assert_int_eq(str_replace(&b->kernel_release, "6.1.0-55-amd64"), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_ptr_null(m.plan.build);
+}
+END_TEST
+
+START_TEST(test_adopt_ours)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(!m.plan.foreign);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: as wanted");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_COMPILE), "the driver is loaded already");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_LOAD), "the driver is loaded already");
+
+        set_version(&m, "535");
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+}
+END_TEST
+
+START_TEST(test_adopt_foreign)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", false);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(m.plan.foreign);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: as wanted, not ours");
+}
+END_TEST
+
+/* Built into the kernel: loaded for ever, whoever is on record. */
+START_TEST(test_adopt_builtin)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        for (size_t i = 0; i < ELEMENTSOF(family); i++)
+                add_loaded(&m, family[i], NULL, MOD_BUILTIN, true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(m.plan.foreign);
+}
+END_TEST
+
+/* uvm and drm carry no version; what is not said cannot differ. */
+START_TEST(test_adopt_without_version)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_loaded(&m, "nvidia", "535.261.03", MOD_LIVE, true);
+        for (size_t i = 1; i < ELEMENTSOF(family); i++)
+                add_loaded(&m, family[i], NULL, MOD_LIVE, true);
+        set_version(&m, "535.261.03");
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+}
+END_TEST
+
+/* Part of the driver is there: take that over and load the rest. A module that is going is not there. */
+START_TEST(test_partial)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_loaded(&m, "nvidia", "535.261.03", MOD_LIVE, true);
+        add_loaded(&m, "nvidia_uvm", "535.261.03", MOD_COMING, true);
+        add_loaded(&m, "nvidia_modeset", "535.261.03", MOD_GOING, true);
+        add_build(&m, "535.261.03");
+        check_plan(&m, PLAN_LOADED_PART, "adopting " LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: in part");
+}
+END_TEST
+
+START_TEST(test_partial_without_build)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_loaded(&m, "nvidia", "535.261.03", MOD_LIVE, true);
+        check_plan(&m, PLAN_LOADED_PART, "adopting " BUILD LIVE);
+}
+END_TEST
+
+START_TEST(test_only_going)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_loaded(&m, "nvidia", "470.1", MOD_GOING, false);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert(!m.plan.foreign);
+}
+END_TEST
+
+START_TEST(test_another_version_of_ours)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "470.256.02", true);
+        set_version(&m, "535");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR), "another version is loaded");
+
+        add_build(&m, "535.261.03");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " LIVE);
+}
+END_TEST
+
+/* Without a configured version the best build in the store is what is wanted. */
+START_TEST(test_newer_build_in_store)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.183.01", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        add_build(&m, "535.261.03");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " LIVE);
+}
+END_TEST
+
+/* The version is the same, the source was another: srcversion tells. */
+START_TEST(test_srcversion)
+{
+        _cleanup_machine_ Machine m;
+        BuildManifest *b;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        b = add_build(&m, "535.261.03");
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert_int_eq(str_replace(&b->files[0].srcversion, "LOADED"), 0);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert_int_eq(str_replace(&b->files[3].srcversion, "BUILT"), 0);
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " LIVE);
+}
+END_TEST
+
+/* One module of somebody else is enough for the driver not to be ours. */
+START_TEST(test_foreign_version)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        set_version(&m, "535");
+        add_loaded(&m, "nvidia", "470.256.02", MOD_LIVE, true);
+        add_loaded(&m, "nvidia_uvm", NULL, MOD_LIVE, false);
+        check_refusal(&m, CODE_FOREIGN_DRIVER, "Version 470.256.02 is loaded, 535 is wanted.");
+        ck_assert_int_eq(m.plan.loaded, PLAN_LOADED_FOREIGN);
+        ck_assert(m.plan.foreign);
+        ck_assert_uint_eq(plan_mask(&m.plan), 0);
+}
+END_TEST
+
+START_TEST(test_foreign_without_nvidia)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_build(&m, "535.261.03");
+        add_loaded(&m, "nvidia_peermem", "470.256.02", MOD_LIVE, false);
+        check_refusal(&m, CODE_FOREIGN_DRIVER, "Version unknown is loaded, 535.261.03 is wanted.");
+}
+END_TEST
+
+START_TEST(test_no_gpu)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        gpu_facts_done(&m.gpus);
+        add_build(&m, "535.261.03");
+        check_refusal(&m, CODE_NO_GPU, "Looked for vendor 10de, class 0300 and 0302.");
+        ck_assert_uint_eq(m.plan.n_steps, 0);
+}
+END_TEST
+
+static const Code source_codes[] = { CODE_SOURCE_MISSING, CODE_SOURCE_INVALID, CODE_SOURCE_VERSION };
+
+START_TEST(test_source_refused)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.source_judgement = (SourceJudgement){ .code = source_codes[_i], .evidence = (char *)"so it is" };
+        check_refusal(&m, source_codes[_i], "so it is");
+        ck_assert_ptr_null(m.plan.source);
+
+        m.source_judgement.evidence = NULL;
+        check_refusal(&m, source_codes[_i], "");
+
+        /* Nothing has to be built: no source is needed. */
+        add_all_loaded(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+}
+END_TEST
+
+START_TEST(test_no_tree)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.facts.tree = NULL;
+        check_refusal(&m, CODE_TREE_MISSING, "Kernel " RELEASE " has none.");
+}
+END_TEST
+
+static const struct {
+        TreeVerdict verdict;
+        Code code;
+} bad_trees[] = {
+        { TREE_MISMATCH, CODE_TREE_MISMATCH },
+        { TREE_UNUSABLE, CODE_TREE_UNUSABLE },
+};
+
+START_TEST(test_tree_refused)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.tree_judgement = (TreeJudgement){
+                .verdict = bad_trees[_i].verdict, .code = bad_trees[_i].code, .evidence = (char *)"see there"
+        };
+        check_refusal(&m, bad_trees[_i].code, "see there");
+        m.tree_judgement.evidence = NULL;
+        check_refusal(&m, bad_trees[_i].code, "");
+}
+END_TEST
+
+START_TEST(test_without_drm)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.config->modules = strv_free(m.config->modules);
+        ck_assert_int_eq(strv_split("nvidia nvidia-uvm", " ", &m.config->modules), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD "loading");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "nvidia-drm is not wanted");
+}
+END_TEST
+
+START_TEST(test_two_gpus)
+{
+        _cleanup_machine_ Machine m;
+        GpuFact gpu = { .address = strdup("0000:02:00.0"), .vendor = 0x10de };
+
+        machine_init(&m);
+        ck_assert_int_eq(gpu_facts_add(&m.gpus, &gpu), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 2 GPUs");
+}
+END_TEST
+
+START_TEST(test_wish)
+{
+        static const struct {
+                DriverChoice choice;
+                DriverType type;
+        } types[] = {
+                { DRIVER_CHOICE_AUTO, _DRIVER_TYPE_INVALID },
+                { DRIVER_CHOICE_OPEN, DRIVER_OPEN },
+                { DRIVER_CHOICE_PROPRIETARY, DRIVER_PROPRIETARY },
+        };
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        set_version(&m, "535");
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                BuildWish wish;
+
+                m.config->driver_type = types[i].choice;
+                wish = plan_wish(m.config, &m.kernel);
+                ck_assert_int_eq(wish.driver_type, types[i].type);
+                ck_assert_ptr_eq(wish.kernel, &m.kernel);
+                ck_assert_str_eq(wish.driver_version, "535");
+                ck_assert_ptr_eq(wish.modules, m.config->modules);
+        }
+}
+END_TEST
+
+START_TEST(test_names)
+{
+        for (PlanLoaded a = 0; a < _PLAN_LOADED_MAX; a++)
+                for (PlanLoaded b = 0; b < a; b++)
+                        ck_assert_str_ne(plan_loaded_to_string(a), plan_loaded_to_string(b));
+        ck_assert_str_eq(plan_loaded_to_string(_PLAN_LOADED_MAX), "invalid");
+        ck_assert_str_eq(plan_loaded_to_string(_PLAN_LOADED_INVALID), "invalid");
+}
+END_TEST
+
+UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(test_warm),
+                UNIT_TEST(test_warm_for_another_kernel), UNIT_TEST(test_adopt_ours),
+                UNIT_TEST(test_adopt_foreign), UNIT_TEST(test_adopt_builtin),
+                UNIT_TEST(test_adopt_without_version), UNIT_TEST(test_partial),
+                UNIT_TEST(test_partial_without_build), UNIT_TEST(test_only_going),
+                UNIT_TEST(test_another_version_of_ours), UNIT_TEST(test_newer_build_in_store),
+                UNIT_TEST(test_srcversion), UNIT_TEST(test_foreign_version),
+                UNIT_TEST(test_foreign_without_nvidia), UNIT_TEST(test_no_gpu),
+                UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)), UNIT_TEST(test_no_tree),
+                UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)), UNIT_TEST(test_without_drm),
+                UNIT_TEST(test_two_gpus), UNIT_TEST(test_wish), UNIT_TEST(test_names))
