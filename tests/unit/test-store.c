@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The store's directories: staging with its locks, what is stale, and builds good and bad. */
+
+#include "unit.h"
+
+#include <sys/file.h>
+#include <sys/wait.h>
+
+#include "base/str.h"
+#include "sys/manifestjson.h"
+#include "sys/store.h"
+#include "tmproot.h"
+
+#define STORE "var/lib/store"
+#define MANIFEST                                                                                            \
+        "{\"format\":1,\"driverVersion\":\"%s\",\"driverType\":\"open\",\"kernelRelease\":\"k\",\"files\":[]}"
+
+static void add_build(TmpRoot *t, const char *id, const char *version)
+{
+        _cleanup_free_ char *path = str_format(STORE "/builds/%s/" MANIFEST_NAME, id);
+        _cleanup_free_ char *text = str_format(MANIFEST, version);
+
+        tmproot_write(t, path, text);
+}
+
+static void check_stale(TmpRoot *t, const char *expected)
+{
+        _cleanup_strv_ char **paths = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(store_stale(t->root, STORE, &paths), 0);
+        text = strv_join(paths, " ");
+        ck_assert_str_eq(text, expected);
+}
+
+static mode_t mode_of(TmpRoot *t, const char *path)
+{
+        struct stat st;
+
+        ck_assert_int_eq(root_stat(t->root, path, &st), 0);
+        return st.st_mode & 07777;
+}
+
+/* The store is for everybody to look at, the work in it is not. */
+START_TEST(test_stage)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *a = NULL, *b = NULL;
+        _cleanup_close_ int lock_a = -EBADF, lock_b = -EBADF;
+
+        (void)umask(022);
+        ck_assert_int_eq(store_stage(t.root, STORE, &a, &lock_a), 0);
+        ck_assert_int_eq(store_stage(t.root, STORE, &b, &lock_b), 0);
+        ck_assert_str_ne(a, b);
+        ck_assert(startswith(a, STORE "/staging/"));
+        ck_assert_uint_eq(strlen(a), strlen(STORE "/staging/") + 16);
+        ck_assert_uint_eq(mode_of(&t, a), 0700);
+        ck_assert_uint_eq(mode_of(&t, STORE), 0755);
+        ck_assert_uint_eq(mode_of(&t, STORE "/staging"), 0755);
+        ck_assert_int_ne(fcntl(lock_a, F_GETFD) & FD_CLOEXEC, 0);
+
+        check_stale(&t, "");
+        lock_a = safe_close(lock_a);
+        check_stale(&t, a);
+        check_stale(&t, a); /* looking does not keep the lock */
+        ck_assert_int_eq(flock(lock_b, LOCK_EX | LOCK_NB), 0);
+}
+END_TEST
+
+/* A killed process leaves its directory; the lock goes with it. */
+START_TEST(test_killed)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *path = NULL;
+        int ready[2], lock = -EBADF;
+        pid_t pid;
+        char c;
+
+        ck_assert_int_eq(store_stage(t.root, STORE, &path, &lock), 0);
+        ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+        pid = fork();
+        if (pid == 0) {
+                (void)!write(ready[1], "x", 1);
+                for (;;)
+                        (void)pause();
+        }
+        ck_assert_int_eq(read(ready[0], &c, 1), 1);
+        closep(&lock);
+        check_stale(&t, ""); /* the child has it too */
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        check_stale(&t, path);
+}
+END_TEST
+
+START_TEST(test_stage_impossible)
+{
+        static const char *const obstacles[] = { "var", STORE, STORE "/staging" };
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        char *path = NULL;
+        int lock = -EBADF;
+
+        tmproot_write(&t, obstacles[_i], "a file");
+        ck_assert_int_lt(store_stage(t.root, STORE, &path, &lock), 0);
+        ck_assert_ptr_null(path);
+        ck_assert_int_eq(lock, -EBADF);
+        check_stale(&t, "");
+}
+END_TEST
+
+START_TEST(test_stale)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+
+        check_stale(&t, ""); /* no store */
+        tmproot_mkdir(&t, STORE "/staging");
+        check_stale(&t, "");
+        tmproot_write(&t, STORE "/staging/b/build/x.ko", "x");
+        tmproot_mkdir(&t, STORE "/staging/damaged-1-a");
+        tmproot_write(&t, STORE "/staging/file", "no directory");
+        tmproot_mkdir(&t, "etc");
+        tmproot_link(&t, "/etc", STORE "/staging/link");
+        check_stale(&t, STORE "/staging/b " STORE "/staging/damaged-1-a");
+}
+END_TEST
+
+static void check_list(TmpRoot *t, size_t n, const char *problems)
+{
+        _cleanup_(build_manifests_done) BuildManifests l = {};
+        _cleanup_strv_ char **lines = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(store_list(t->root, STORE, &l, &lines), 0);
+        text = strv_join(lines, "\n");
+        ck_assert_str_eq(text, problems);
+        ck_assert_uint_eq(l.n, n);
+        for (size_t i = 0; i < l.n; i++) {
+                _cleanup_free_ char *manifest = str_format("%s/" MANIFEST_NAME, l.items[i].directory);
+
+                ck_assert(root_exists(t->root, manifest));
+        }
+}
+
+START_TEST(test_list)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+
+        check_list(&t, 0, "");
+        tmproot_mkdir(&t, STORE "/builds");
+        check_list(&t, 0, "");
+        add_build(&t, "one", "535.1");
+        add_build(&t, "two", "535.2");
+        check_list(&t, 2, "");
+}
+END_TEST
+
+/* Whatever is wrong with one, the others are found, and every wrong one is named with its reason. */
+START_TEST(test_list_damaged)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *big = calloc(1, MANIFEST_SIZE_MAX + 2);
+
+        memset(big, ' ', MANIFEST_SIZE_MAX + 1);
+        add_build(&t, "a-good", "535.1");
+        tmproot_mkdir(&t, STORE "/builds/b-empty");
+        tmproot_write(&t, STORE "/builds/c-cut/" MANIFEST_NAME, "{\n");
+        tmproot_write(&t, STORE "/builds/d-big/" MANIFEST_NAME, big);
+        tmproot_write(&t, STORE "/builds/e-file", "no directory");
+        tmproot_mkdir(&t, STORE "/builds/f-strange/" MANIFEST_NAME);
+        tmproot_link(&t, "loop", STORE "/builds/g-loop/loop");
+        tmproot_link(&t, "loop", STORE "/builds/g-loop/" MANIFEST_NAME);
+        tmproot_link(&t, "/nowhere", STORE "/builds/h-gone");
+        add_build(&t, "z-good", "535.2");
+        tmproot_write(&t, STORE "/builds/.hidden", "x");
+
+        check_list(&t, 2,
+                        STORE
+                        "/builds/b-empty/manifest.json: there is none\n" STORE
+                        "/builds/c-cut/manifest.json: line 2: string or '}' expected near end of file\n" STORE
+                        "/builds/d-big/manifest.json: it is larger than 1048576 bytes\n" STORE
+                        "/builds/e-file/manifest.json: there is none\n" STORE
+                        "/builds/f-strange/manifest.json: it cannot be read: Is a directory\n" STORE
+                        "/builds/g-loop/manifest.json: it cannot be read: Too many levels of symbolic links\n" STORE
+                        "/builds/h-gone/manifest.json: there is none");
+}
+END_TEST
+
+START_TEST(test_read)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(build_manifest_done) BuildManifest m = {};
+        _cleanup_free_ char *reason = NULL;
+
+        add_build(&t, "one", "535.1");
+        ck_assert_int_eq(store_read(t.root, STORE "/builds/one", &m, &reason), 0);
+        ck_assert_str_eq(m.directory, STORE "/builds/one");
+        ck_assert_str_eq(m.driver_version, "535.1");
+        ck_assert_ptr_null(reason);
+
+        ck_assert_int_eq(store_read(t.root, STORE "/builds/two", &m, &reason), STORE_E_ABSENT);
+        ck_assert_ptr_null(reason);
+        tmproot_write(&t, STORE "/builds/two/" MANIFEST_NAME, "[]");
+        ck_assert_int_eq(store_read(t.root, STORE "/builds/two", &m, &reason), STORE_E_INVALID);
+        ck_assert_str_eq(reason, "line 1: not a JSON object");
+}
+END_TEST
+
+UNIT_MAIN("store", UNIT_TEST(test_stage), UNIT_TEST(test_killed), UNIT_LOOP(test_stage_impossible, 3),
+                UNIT_TEST(test_stale), UNIT_TEST(test_list), UNIT_TEST(test_list_damaged),
+                UNIT_TEST(test_read))
