@@ -4,7 +4,7 @@
  * nvidia-driver status. With a daemon, its own words, over the private socket;
  * without one, the machine as it is and why the last daemon ended. Exit
  * status: 0 when the driver is ready, 3 when no daemon runs (as systemctl
- * status), else that of the code.
+ * status), 5 while it is on its way, else that of the code.
  */
 
 #include <inttypes.h>
@@ -187,7 +187,7 @@ Code cli_status(Cli *cli)
         if (!running)
                 code = CODE_NOT_RUNNING;
         else if (!streq(s.state, "ready"))
-                code = code_from_string(s.code);
+                code = streq(s.code, "ok") ? CODE_NOT_READY : code_from_string(s.code);
         status_done(&s);
         return code < 0 ? CODE_INTERNAL : code;
 }

@@ -21,6 +21,7 @@ typedef struct Verb {
         const char *name;
         const char *help;
         Code (*run)(Cli *cli);
+        int n_arguments; /* at most */
 } Verb;
 
 static Code cli_init(Cli *cli);
@@ -31,7 +32,7 @@ static const Verb verbs[] = {
         { "plan", "Show what a start would do on this machine, and why", cli_plan },
         { "build", "Build the driver for a kernel, here or for another machine", cli_build },
         { "update", "The same under its old name", cli_build },
-        { "explain", "Explain a failure code", cli_explain },
+        { "explain", "Explain a failure code", cli_explain, 1 },
 };
 
 static int help(void)
@@ -44,7 +45,7 @@ static int help(void)
                      "  -h --help                   Show this help\n"
                      "     --version                Show the version\n"
                      "     --json                   Print JSON (status, plan)\n"
-                     "  -v --verbose                Show the output of the build tools too\n"
+                     "  -v --verbose                Log debug messages too (init)\n"
                      "     --root=DIR               Work on the machine below DIR\n"
                      "     --config=FILE            Read FILE instead of the usual places\n"
                      "  -o --set=SECTION.KEY=VALUE  Override a setting, see driverd.conf(5)\n"
@@ -55,7 +56,7 @@ static int help(void)
                      "     --output=DIR             Put the build into DIR, not into the store\n"
                      "  -m --max-threads=N          Run N compilers at a time\n"
                      "  -a --accept-license         Accepted and ignored\n\n"
-                     "See nvidia-driver(8) and driverd.conf(5).\n");
+                     "See nvidia-driver(1) and driverd.conf(5).\n");
         return 0;
 }
 
@@ -209,6 +210,13 @@ static Code run(Cli *cli, const char *name)
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 if (!streq(verbs[i].name, name))
                         continue;
+                for (int n = 0; cli->arguments[n]; n++) {
+                        if (n < verbs[i].n_arguments)
+                                continue;
+                        (void)fprintf(stderr, "nvidia-driver: unexpected argument \"%s\"\n",
+                                        cli->arguments[n]);
+                        return CODE_USAGE;
+                }
                 r = root_new(cli->root_path ? cli->root_path : "/", &cli->root);
                 if (r < 0)
                         return cli_fatal(r, cli->root_path ? cli->root_path : "/");

@@ -55,7 +55,7 @@ int loaded_write(const Root *root, char *const *names)
         if (!text)
                 return err_origin(-ENOMEM);
 
-        r = root_mkdirs(root, RUNTIME_DIRECTORY, 0755);
+        r = root_mkdirs(root, "run/nvidia", 0755);
         if (r == 0)
                 r = root_write_file(root, RUNTIME_LOADED, text, strlen(text), 0644);
         return err_trace(r);

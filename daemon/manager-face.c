@@ -22,6 +22,9 @@
 #include "sys/notify.h"
 #include "sys/statusjson.h"
 
+/* Every message wakes the service manager; people do not read faster than this. */
+#define STATUS_INTERVAL (250 * USEC_PER_MSEC)
+
 /* Longer than any single compiler run takes on a slow machine. */
 #define EXTENSION (3 * USEC_PER_MINUTE)
 
@@ -56,6 +59,7 @@ static void send_status(Manager *m, bool went_forward)
 
         if (!text)
                 return;
+        m->status_sent = manager_now(m);
         if (went_forward && !m->fsm.promised)
                 notify_sendf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, text, (uint64_t)EXTENSION);
         else
@@ -67,10 +71,11 @@ void manager_progress(Manager *m, const char *text)
         if (streq_ptr(m->progress, text))
                 return;
         (void)str_replace(&m->progress, text);
-        if (text) {
-                log_debug(m->log, "%s", text);
+        if (!text)
+                return;
+        log_debug(m->log, "%s", text);
+        if (manager_now(m) - m->status_sent >= STATUS_INTERVAL)
                 send_status(m, true);
-        }
 }
 
 void manager_face_state(Manager *m, FsmState before)
@@ -94,12 +99,13 @@ void manager_face_state(Manager *m, FsmState before)
                 log_message(m->log, LOG_WARNING, LOG_ID_STATE, "State %s -> %s, trying again in %s.",
                                 fsm_state_to_string(before), fsm_state_to_string(state), strna(delay));
         } else {
-                log_message(m->log, levels[state] ? levels[state] : LOG_INFO, LOG_ID_STATE,
+                log_message(m->log, levels[state] ? levels[state] : LOG_DEBUG, LOG_ID_STATE,
                                 "State %s -> %s.", fsm_state_to_string(before), fsm_state_to_string(state));
         }
         if (state == FSM_DEGRADED)
                 log_code(m->log, LOG_WARNING, m->fsm.code, m->detail);
-        send_status(m, fsm_state_is_stage(state));
+        /* In a later attempt a stage that is entered again is no progress: only what it then does. */
+        send_status(m, fsm_state_is_stage(state) && m->fsm.attempt == 0);
 }
 
 void manager_face_ready(Manager *m)
@@ -139,13 +145,18 @@ static void replace_config(Manager *m)
 
 void manager_face_reload(Manager *m)
 {
-        notify_sendf("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now_usec());
+        /* Before READY there is nothing to reload for systemd, and READY=1 may not be said. */
+        bool announced = m->fsm.promised;
+
+        if (announced)
+                notify_sendf("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now_usec());
         if (can_change_config(m->fsm.state))
                 replace_config(m);
         else
                 log_warning(m->log, "The configuration is in use in state %s, ignoring the reload.",
                                 fsm_state_to_string(m->fsm.state));
-        notify_sendf("READY=1");
+        if (announced)
+                notify_sendf("READY=1");
         send_status(m, false);
 }
 

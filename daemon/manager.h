@@ -32,6 +32,7 @@ typedef struct ModuleWork {
         int error;       /* errno the helper reported, VERDICT_NO_WORD if it did not */
         char **evidence; /* kernel log lines of the last operation */
         unsigned retries;
+        usec_t began;
         usec_t deadline; /* of an unload, for BUSY */
         sd_event_source *again;
         void (*next)(Manager *m);
@@ -57,6 +58,7 @@ struct Manager {
         FsmEvent queue[EVENT_QUEUE_MAX];
         unsigned n_queue;
         sd_event_source *defer, *state_timer;
+        usec_t status_sent;    /* the last STATUS= */
         usec_t since_realtime; /* when the state was entered, for people */
         char *detail;          /* particulars of the last failure */
         char *progress;

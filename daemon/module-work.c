@@ -76,7 +76,10 @@ int module_work_start(Manager *m, const char *operation, const char *argument, c
         };
         char *argv[] = { (char *)path_of_helper(), (char *)operation, (char *)argument, (char *)parameters,
                 NULL };
-        JobSpec spec = { .argv = argv, .overdue = m->config->load_timeout, .log_fd = -EBADF };
+        /* Once a stop is wanted, what takes longer than the stop may take is stuck. */
+        usec_t overdue = m->fsm.stop_wanted ? MIN(m->config->load_timeout, m->config->stop_timeout)
+                                            : m->config->load_timeout;
+        JobSpec spec = { .argv = argv, .overdue = overdue, .log_fd = -EBADF };
 
         m->work.error = VERDICT_NO_WORD;
         m->work.evidence = strv_free(m->work.evidence);

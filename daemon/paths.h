@@ -10,8 +10,12 @@
 
 #define RUNTIME_DIRECTORY "run/nvidia-driverd"
 #define RUNTIME_SOCKET    RUNTIME_DIRECTORY "/bus"
-#define RUNTIME_LOADED    RUNTIME_DIRECTORY "/loaded"
-#define RUNTIME_FAILURE   RUNTIME_DIRECTORY "/failure"
+/*
+ * Beside the pid file and not in our own directory: a container has /run/nvidia
+ * from the host by contract, so the record outlives the container.
+ */
+#define RUNTIME_LOADED  "run/nvidia/nvidia-driver.loaded"
+#define RUNTIME_FAILURE RUNTIME_DIRECTORY "/failure"
 
 const char *path_of_helper(void);
 const char *path_of_worker(void);

@@ -83,7 +83,7 @@ static void on_inserted(Manager *m)
         module_fact_done(&fact);
 
         if (verdict == VERDICT_DONE) {
-                log_info(m->log, "Module %s is loaded.", m->work.current);
+                log_debug(m->log, "Module %s is loaded.", m->work.current);
                 m->work.at++;
                 m->work.retries = 0;
                 load_next(m);
@@ -113,12 +113,23 @@ static void insert_module(Manager *m, const char *name)
                 manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
 }
 
+static void report(Manager *m)
+{
+        _cleanup_free_ char *took = str_from_usec(manager_now(m) - m->work.began), *names = NULL;
+
+        manager_progress(m, NULL);
+        names = strv_join(m->work.order, ", ");
+        if (!m->work.order[m->work.at])
+                log_info(m->log, "Loaded %s from build %s in %s.", strna(names),
+                                strna(m->loading_manifest.id), strna(took));
+}
+
 static void load_next(Manager *m)
 {
         const char *name = m->work.order[m->work.at];
 
         if (m->fsm.stop_wanted || !name) {
-                manager_progress(m, NULL);
+                report(m);
                 manager_stage_done(m);
         } else if (is_live(m, name)) {
                 m->work.at++;
@@ -277,6 +288,7 @@ void stage_load_enter(Manager *m)
 
         module_work_reset(m);
         m->work.token = m->fsm.token;
+        m->work.began = manager_now(m);
         r = choose_build(m);
         if (r == 0)
                 r = module_order(m, &m->work.order, &needed);

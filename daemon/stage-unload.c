@@ -23,6 +23,11 @@ static void unload_next(Manager *m);
 
 static void finish(Manager *m)
 {
+        _cleanup_free_ char *names = strv_join(m->work.order, ", "),
+                            *took = str_from_usec(manager_now(m) - m->work.began);
+
+        if (m->work.order)
+                log_info(m->log, "Unloaded %s in %s.", strna(names), strna(took));
         m->owned = strv_free(m->owned);
         if (loaded_forget(m->root) < 0)
                 log_warning(m->log, "The record of loaded modules could not be removed, ignoring.");
@@ -90,7 +95,8 @@ static void on_deleted(Manager *m)
                 return;
         }
         if (verdict == VERDICT_DONE) {
-                log_info(m->log, "Module %s is unloaded.", m->work.current);
+                log_debug(m->log, "Module %s is unloaded.", m->work.current);
+                (void)strv_push(&m->work.order, m->work.current);
                 unload_next(m);
         } else {
                 module_work_again(m, RETRY_DELAY, unload_next);
@@ -135,6 +141,7 @@ static void unload_next(Manager *m)
 void stage_unload_enter(Manager *m)
 {
         module_work_reset(m);
-        m->work.deadline = manager_now(m) + m->config->stop_timeout;
+        m->work.began = manager_now(m);
+        m->work.deadline = m->work.began + m->config->stop_timeout;
         unload_next(m);
 }

@@ -49,6 +49,7 @@ typedef enum Code {
         CODE_MODULES_LOST,
         CODE_NOT_RUNNING,
         CODE_INTERRUPTED,
+        CODE_NOT_READY,
         _CODE_MAX,
         _CODE_INVALID = -EINVAL,
 } Code;

@@ -95,7 +95,7 @@ const ConfigKey config_keys[] = {
                         "is inside of the ten seconds that docker stop gives."),
 
         NUMBER("Retry", "Attempts", retry_attempts, 0, 10000, "5",
-                        "How many attempts are made before giving up. 0 never gives up."),
+                        "How many attempts are made before giving up. 0 never gives up. A driver that has to go and is in use is waited for without a limit."),
         KEY("Retry", "DelaySec", CONFIG_DELAY, retry_delay, "2s",
                         "How long to wait before the second attempt. The delay doubles with each further one."),
         KEY("Retry", "MaxDelaySec", CONFIG_DELAY, retry_max_delay, "5min",

@@ -224,11 +224,6 @@ static void on_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 enter(fsm, FSM_UNLOAD, now, actions);
         } else if (state == FSM_UNLOAD) {
                 unloaded(fsm, code, now, actions);
-        } else if ((state == FSM_AWAIT_DEVICES || state == FSM_SERVICES) && !fsm->loading &&
-                        !fsm->stop_wanted) {
-                /* The driver was there before us and may be in use: it stays, we say what it lacks. */
-                fsm->code = code;
-                enter(fsm, FSM_DEGRADED, now, actions);
         } else if (fsm_state_is_stage(state) || state == FSM_CHECK) {
                 fail(fsm, code, now, actions);
         }
@@ -255,14 +250,15 @@ static void on_overdue(Fsm *fsm, usec_t now, FsmActions *actions)
         fsm->state = FSM_STUCK; /* the token stays: the helper's answer is still wanted */
         fsm->since = now;
         if (fsm->stop_wanted)
-                act_timer(actions, now, fsm->config.stop_deadline);
+                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = MAX(fsm->stop_due, now) });
 }
 
 static void on_timer(Fsm *fsm, usec_t now, FsmActions *actions)
 {
         if (fsm->state == FSM_BACKOFF || fsm->state == FSM_BUSY)
                 enter_check(fsm, now, actions);
-        else if (fsm->state == FSM_STUCK && fsm->stop_wanted)
+        else if (fsm_state_is_kernel_operation(fsm->state) && fsm->stop_wanted)
+                /* The kernel does not come back in time; the next start finds out what became of it. */
                 enter_end(fsm, FSM_STOPPED, CODE_STUCK, now, actions);
 }
 
@@ -295,18 +291,19 @@ static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
         if (fsm->stop_wanted)
                 return;
         fsm->stop_wanted = true;
+        fsm->stop_due = later(now, fsm->config.stop_deadline);
 
         switch (fsm->state) {
         case FSM_CLEAR:
         case FSM_LOAD:
         case FSM_UNLOAD:
-                /* finit_module(2) and delete_module(2) cannot be called back. */
+        case FSM_STUCK:
+                /* finit_module(2) and delete_module(2) cannot be called back, only waited for. */
+                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = fsm->stop_due });
+                return;
         case FSM_STOPPING:
         case FSM_STOPPED:
         case FSM_FAILED:
-                return;
-        case FSM_STUCK:
-                act_timer(actions, now, fsm->config.stop_deadline);
                 return;
         case FSM_START:
         case FSM_CHECK:

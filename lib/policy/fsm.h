@@ -99,8 +99,9 @@ typedef struct Fsm {
         unsigned n_stale;  /* late answers that were dropped */
         Code code; /* why it is not well: in FAILED, DEGRADED, BACKOFF, BUSY, UNLOAD after a failure */
         bool stop_wanted;
-        bool loading;  /* LOAD ran in this attempt: a failure later takes the modules out again */
-        bool promised; /* READY was reached since the last CHECK */
+        usec_t stop_due; /* when the end must be reached, once a stop is wanted */
+        bool loading;    /* LOAD ran in this attempt: a failure later takes the modules out again */
+        bool promised;   /* READY was reached since the last CHECK */
 } Fsm;
 
 void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now);

@@ -67,6 +67,9 @@ static int start(struct udev_monitor *monitor)
         int r;
 
         r = udev_monitor_filter_add_match_subsystem_devtype(monitor, "drm", /* devtype= */ NULL);
+        /* A GPU that is taken out of the bus keeps its minors (nvidia-drm 535), only the bus tells. */
+        if (r >= 0)
+                r = udev_monitor_filter_add_match_subsystem_devtype(monitor, "pci", /* devtype= */ NULL);
         if (r < 0)
                 return err_origin(r);
         /* Needs CAP_NET_ADMIN; without it the default holds, and an overflow is told. */
@@ -105,7 +108,7 @@ int udevmon_fd(const UdevMon *m)
 
 bool udev_change_any(const UdevChange *c)
 {
-        return c->n_added > 0 || c->n_removed > 0 || c->overflow;
+        return c->n_added > 0 || c->n_removed > 0 || c->n_bus > 0 || c->overflow;
 }
 
 void udev_change_done(UdevChange *c)
@@ -119,6 +122,10 @@ static int note_event(UdevChange *c, struct udev_device *d)
         const char *node = udev_device_get_devnode(d);
         int r;
 
+        if (streq_ptr(udev_device_get_subsystem(d), "pci")) {
+                c->n_bus++;
+                return 0;
+        }
         if (!streq_ptr(udev_device_get_action(d), "remove")) {
                 c->n_added++;
                 return 0;

@@ -16,11 +16,12 @@ typedef struct UdevMon UdevMon;
 typedef struct UdevChange {
         unsigned n_added;   /* DRM devices that came or changed, connectors included */
         unsigned n_removed; /* DRM devices that went */
+        unsigned n_bus;     /* PCI devices that came, went, or got or lost a driver */
         char **removed;     /* nodes that went, "/dev/dri/card0"; connectors have none */
         bool overflow;      /* events were lost: only an enumeration tells the truth */
 } UdevChange;
 
-/* Opens the monitor (group "udev", subsystem drm); events queue up from now on. */
+/* Opens the monitor (group "udev", subsystems drm and pci); events queue up from now on. */
 int udevmon_new(UdevMon **ret);
 UdevMon *udevmon_free(UdevMon *m);
 DEFINE_CLEANUP(UdevMon, udevmon_free);

@@ -51,21 +51,23 @@ static Row plain[_FSM_STATE_MAX] = {
         [FSM_START] = { [FSM_EV_START] = "checking E", STOP("stopping CE") },
         [FSM_CHECK] = { [FSM_EV_PLANNED] = "loading E", FAILED("backoff ET"), STOP("stopping CE") },
         [FSM_ADOPT] = BUILD_STAGE,
-        [FSM_CLEAR] = { DONE("ready E"), FAILED("backoff ET"), BUSY("busy ET"), OVERDUE("stuck ") },
+        [FSM_CLEAR] = { DONE("ready E"), FAILED("backoff ET"), BUSY("busy ET"), OVERDUE("stuck "),
+                        STOP(" T") },
         [FSM_PREPARE] = BUILD_STAGE,
         [FSM_COMPILE] = BUILD_STAGE,
         [FSM_LINK] = BUILD_STAGE,
         [FSM_PUBLISH] = BUILD_STAGE,
-        [FSM_LOAD] = { DONE("ready E"), FAILED("backoff ET"), OVERDUE("stuck ") },
-        [FSM_AWAIT_DEVICES] = { DONE("ready E"), FAILED("degraded E"), STOP("stopping CE") },
-        [FSM_SERVICES] = { DONE("ready E"), FAILED("degraded E"), STOP("stopping CE") },
+        [FSM_LOAD] = { DONE("ready E"), FAILED("backoff ET"), OVERDUE("stuck "), STOP(" T") },
+        [FSM_AWAIT_DEVICES] = BUILD_STAGE,
+        [FSM_SERVICES] = BUILD_STAGE,
         [FSM_READY] = { [FSM_EV_LOST] = "degraded E", STOP("stopping CE") },
         [FSM_DEGRADED] = { [FSM_EV_HEALED] = "ready E", STOP("stopping CE") },
         [FSM_BUSY] = { TIMER("checking E"), STOP("stopping CE") },
         [FSM_BACKOFF] = { TIMER("checking E"), STOP("stopping CE") },
         [FSM_STUCK] = { DONE("ready E"), FAILED("backoff ET"), STOP(" T") },
         [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
-        [FSM_UNLOAD] = { DONE("backoff ET"), FAILED("backoff ET"), BUSY("backoff ET"), OVERDUE("stuck ") },
+        [FSM_UNLOAD] = { DONE("backoff ET"), FAILED("backoff ET"), BUSY("backoff ET"), OVERDUE("stuck "),
+                        STOP(" T") },
         [FSM_STOPPED] = {},
         [FSM_FAILED] = {},
 };
@@ -75,12 +77,13 @@ static Row ending[_FSM_STATE_MAX] = {
         [FSM_START] = { [FSM_EV_START] = "checking E" },
         [FSM_CHECK] = { [FSM_EV_PLANNED] = "stopping E", FAILED("stopping E") },
         [FSM_ADOPT] = BUILD_STAGE_ENDING,
-        [FSM_CLEAR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T") },
+        [FSM_CLEAR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T"),
+                        TIMER("stopped EX") },
         [FSM_PREPARE] = BUILD_STAGE_ENDING,
         [FSM_COMPILE] = BUILD_STAGE_ENDING,
         [FSM_LINK] = BUILD_STAGE_ENDING,
         [FSM_PUBLISH] = BUILD_STAGE_ENDING,
-        [FSM_LOAD] = { DONE("stopping E"), FAILED("stopping E"), OVERDUE("stuck T") },
+        [FSM_LOAD] = { DONE("stopping E"), FAILED("stopping E"), OVERDUE("stuck T"), TIMER("stopped EX") },
         [FSM_AWAIT_DEVICES] = BUILD_STAGE_ENDING,
         [FSM_SERVICES] = BUILD_STAGE_ENDING,
         [FSM_READY] = { [FSM_EV_LOST] = "degraded E" },
@@ -89,7 +92,8 @@ static Row ending[_FSM_STATE_MAX] = {
         [FSM_BACKOFF] = { TIMER("checking E") },
         [FSM_STUCK] = { DONE("stopping E"), FAILED("stopping E"), TIMER("stopped EX") },
         [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
-        [FSM_UNLOAD] = { DONE("stopped EX"), FAILED("stopped EX"), BUSY("stopped EX"), OVERDUE("stuck T") },
+        [FSM_UNLOAD] = { DONE("stopped EX"), FAILED("stopped EX"), BUSY("stopped EX"), OVERDUE("stuck T"),
+                        TIMER("stopped EX") },
         [FSM_STOPPED] = {},
         [FSM_FAILED] = {},
 };
@@ -125,7 +129,7 @@ static void check_step(const Fsm *before, const Fsm *after, const FsmActions *ac
                 }
                 if (a->type == FSM_ACT_TIMER) {
                         ck_assert(after->state == FSM_BACKOFF || after->state == FSM_BUSY ||
-                                        after->state == FSM_STUCK);
+                                        fsm_state_is_kernel_operation(after->state));
                         ck_assert_uint_ge(a->due, now);
                 }
                 if (a->type == FSM_ACT_CANCEL) {
@@ -248,9 +252,9 @@ static const struct {
         { FSM_LOAD, true, CODE_LOAD_REFUSED, "unloading E" },
         { FSM_LOAD, true, CODE_LOAD_FAILED, "unloading E" },
         { FSM_AWAIT_DEVICES, true, CODE_DEVICES_MISSING, "unloading E" },
-        { FSM_AWAIT_DEVICES, false, CODE_DEVICES_MISSING, "degraded E" },
+        { FSM_AWAIT_DEVICES, false, CODE_DEVICES_MISSING, "backoff ET" },
         { FSM_SERVICES, true, CODE_INTERNAL, "unloading E" },
-        { FSM_SERVICES, false, CODE_INTERNAL, "degraded E" },
+        { FSM_SERVICES, false, CODE_INTERNAL, "failed EX" },
         { FSM_STUCK, true, CODE_LOAD_FAILED, "unloading E" },
         { FSM_UNLOAD, true, CODE_UNLOAD_FAILED, "backoff ET" },
 };
@@ -420,12 +424,10 @@ START_TEST(test_story_adopted_without_devices)
                         "adopting E");
 
         HAPPENS(&s, FSM_EV_DONE, "awaiting-devices E");
-        HAPPENS(&s, FSM_EV_FAILED, "degraded E", .code = CODE_DEVICES_MISSING);
+        HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_DEVICES_MISSING);
         ck_assert_int_eq(s.fsm.code, CODE_DEVICES_MISSING);
-        /* The nodes came late; what was left of the plan is made up for. */
-        HAPPENS(&s, FSM_EV_HEALED, "starting-services E");
-        HAPPENS(&s, FSM_EV_DONE, "ready E");
-        check_ready(&s);
+        /* The nodes came late: the next attempt adopts again. */
+        HAPPENS(&s, FSM_EV_TIMER, "checking E");
 }
 END_TEST
 
@@ -498,7 +500,7 @@ START_TEST(test_story_stop_while_loading)
 {
         Story s = cold_to_loading();
 
-        HAPPENS(&s, FSM_EV_STOP, NULL);
+        HAPPENS(&s, FSM_EV_STOP, " T");
         ck_assert(s.fsm.stop_wanted);
         if (_i == 0)
                 HAPPENS(&s, FSM_EV_DONE, "stopping E");
@@ -516,7 +518,7 @@ START_TEST(test_story_stop_while_rolling_back)
         Story s = cold_to_loading();
 
         HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_LOAD_FAILED);
-        HAPPENS(&s, FSM_EV_STOP, NULL);
+        HAPPENS(&s, FSM_EV_STOP, " T");
         HAPPENS(&s, FSM_EV_DONE, "stopped EX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
 }
@@ -661,7 +663,7 @@ START_TEST(test_story_stop_while_clearing)
 {
         Story s = begin(FSM_STEP(FSM_CLEAR), "clearing E");
 
-        HAPPENS(&s, FSM_EV_STOP, NULL);
+        HAPPENS(&s, FSM_EV_STOP, " T");
         HAPPENS(&s, FSM_EV_BUSY, "stopping E");
 }
 END_TEST
@@ -702,7 +704,7 @@ START_TEST(test_story_stuck_while_stopping)
         HAPPENS(&s, FSM_EV_STOP, "stopping CE");
         HAPPENS(&s, FSM_EV_DONE, "unloading E");
         HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
-        ck_assert_uint_eq(s.actions.items[0].due, s.now + GIVE);
+        ck_assert_uint_eq(s.actions.items[0].due, MAX(s.fsm.stop_due, s.now));
         armed = s.fsm.token;
         HAPPENS(&s, FSM_EV_DONE, "stopped EX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
