@@ -20,6 +20,7 @@ static const struct {
         { "usage", 2, false },
         { "not-running", 3, false },
         { "not-permitted", 4, false },
+        { "not-ready", 5, true },
         { "no-gpu", 10, false },
         { "driver-source-missing", 11, false },
         { "driver-source-invalid", 12, false },
@@ -115,7 +116,7 @@ START_TEST(test_outside)
         ck_assert_int_eq(code_from_string("OK"), _CODE_INVALID);
         ck_assert_int_eq(code_from_exit_status(-1), _CODE_INVALID);
         ck_assert_int_eq(code_from_exit_status(127), _CODE_INVALID);
-        ck_assert_int_eq(code_from_exit_status(5), _CODE_INVALID);
+        ck_assert_int_eq(code_from_exit_status(6), _CODE_INVALID);
 }
 END_TEST
 

@@ -118,6 +118,8 @@ START_TEST(test_too_big)
 }
 END_TEST
 
+#define RECORD_DIRECTORY "run/nvidia"
+
 START_TEST(test_impossible)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -131,15 +133,15 @@ START_TEST(test_impossible)
 
         /* Nothing of the failed attempts is left beside it. */
         tmproot_rm(&t, RUNTIME_LOADED);
-        ck_assert_int_eq(rmdir(strcat(t.path, "/" RUNTIME_DIRECTORY)), 0);
-        t.path[strlen(t.path) - strlen("/" RUNTIME_DIRECTORY)] = '\0';
+        ck_assert_int_eq(rmdir(strcat(t.path, "/" RECORD_DIRECTORY)), 0);
+        t.path[strlen(t.path) - strlen("/" RECORD_DIRECTORY)] = '\0';
 
-        tmproot_write(&t, RUNTIME_DIRECTORY, "a file");
+        tmproot_write(&t, RECORD_DIRECTORY, "a file");
         ck_assert_int_lt(loaded_write(t.root, names), 0);
         ck_assert_int_eq(loaded_forget(t.root), 0);
         check_read(&t, "");
 
-        tmproot_rm(&t, RUNTIME_DIRECTORY);
+        tmproot_rm(&t, RECORD_DIRECTORY);
         ck_assert_int_eq(loaded_write(t.root, names), 0);
         tmproot_rm(&t, BOOT_ID_FILE);
         tmproot_mkdir(&t, BOOT_ID_FILE);
