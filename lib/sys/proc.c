@@ -89,7 +89,8 @@ int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output)
 {
         _cleanup_close_ int null = -EBADF, reader = -EBADF, writer = -EBADF;
         pid_t parent = getpid(), pid;
-        int ends[2], r;
+        sigset_t all, mask;
+        int ends[2], error, r;
 
         null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (null < 0)
@@ -109,11 +110,17 @@ int proc_spawn(const ProcSpec *spec, pid_t *ret_pid, int *ret_output)
         if (fcntl(reader, F_SETFL, O_NONBLOCK) < 0)
                 return err_origin(-errno);
 
-        pid = fork();
-        if (pid < 0)
+        /* Until the child has reset its signals, none may run a handler of ours in it. */
+        (void)sigfillset(&all);
+        if (sigprocmask(SIG_SETMASK, &all, &mask) < 0)
                 return err_origin(-errno);
+        pid = fork();
+        error = errno;
         if (pid == 0)
                 run_child(spec, parent, null, writer);
+        (void)sigprocmask(SIG_SETMASK, &mask, NULL);
+        if (pid < 0)
+                return err_origin(-error);
 
         /* Both sides do it, so the group exists whoever comes first. */
         (void)setpgid(pid, pid);
