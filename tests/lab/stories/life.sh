@@ -3,7 +3,6 @@
 # The main job with NVIDIA's own modules: start, ready, adopt after a kill, stop, clean.
 . /lab/tap.sh
 
-# A watcher of its own notes when READY=1 became visible and whether the nodes were there in that very moment.
 systemctl start nvidia-driverd
 status=$?
 nodes=$(ls /dev/dri 2>&1 | tr '\n' ' ')
@@ -11,10 +10,6 @@ check "systemctl start succeeds" test $status = 0
 check "card0 is there when READY arrives" test -c /dev/dri/card0
 check "renderD128 is there when READY arrives" test -c /dev/dri/renderD128
 note "nodes at READY: $nodes"
-ready=$(journalctl -u nvidia-driverd -o json --output-fields=MESSAGE_ID,__MONOTONIC_TIMESTAMP |
-        grep -o '"__MONOTONIC_TIMESTAMP":"[0-9]*".*a2b7c0de\|a2b7c0de.*"__MONOTONIC_TIMESTAMP":"[0-9]*"' | grep -o '[0-9]\{6,\}' | head -1)
-node=$(stat -c %W /dev/dri/renderD128)
-note "READY at monotonic $ready us; the node's birth $node"
 check "state is ready" state_is ready
 check "the four modules are live" test "$(grep -c '^nvidia' /proc/modules)" = 4
 check_not "no module was force-loaded (taint F)" grep -q '^nvidia.*(.*F.*)' /proc/modules
