@@ -23,6 +23,8 @@
 
 #define POLL_DELAY  (50 * USEC_PER_MSEC)
 #define RETRIES_MAX 5
+/* Reading a build from a slow disk takes its time; only a disk that hangs takes this long. */
+#define SIDE_TIMEOUT (5 * USEC_PER_MINUTE)
 
 static void load_next(Manager *m);
 
@@ -215,7 +217,7 @@ static void on_verified(void *userdata, const JobResult *result)
 static int start_side(Manager *m, char **argv, void (*done)(void *, const JobResult *))
 {
         JobHandler handler = { .on_line = on_side_line, .on_exit = done };
-        JobSpec spec = { .argv = argv, .timeout = m->config->load_timeout, .log_fd = -EBADF };
+        JobSpec spec = { .argv = argv, .timeout = SIDE_TIMEOUT, .log_fd = -EBADF };
         Job *job;
 
         return err_trace(job_start(m->pool, &spec, &handler, m, &job));
