@@ -3,8 +3,9 @@
 /*
  * Children on the loop. Two orderings matter:
  *
- *  - The child source has a lower priority than the output source, so what the
- *    child still had to say is read before its end is handled.
+ *  - What the child still had to say is read before its end is told. Its end
+ *    does that itself: a lower priority than the output's would do as well,
+ *    until a grandchild in a session of its own writes without end.
  *  - When the leader of a group is gone its group is killed, so that a compiler
  *    whose make died does not go on writing into a staging directory.
  *
@@ -269,9 +270,6 @@ static int attach(Job *job, const JobSpec *spec)
         int r;
 
         r = sd_event_add_child(event, &job->child, job->pid, WEXITED, on_child, job);
-        if (r < 0)
-                return err_origin(r);
-        r = sd_event_source_set_priority(job->child, SD_EVENT_PRIORITY_NORMAL + 1);
         if (r < 0)
                 return err_origin(r);
         r = sd_event_add_io(event, &job->io, job->output, EPOLLIN, on_output, job);
