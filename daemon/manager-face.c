@@ -179,7 +179,9 @@ int manager_fill_status(Manager *m, Status *s)
         if (r == 0)
                 r = str_replace(&s->driver_wanted, m->config->driver_version);
         if (r == 0)
-                r = str_replace(&s->build, m->loading_manifest.id);
+                r = str_replace(&s->build, m->loading_manifest.id ? m->loading_manifest.id
+                                           : m->plan.build        ? m->plan.build->id
+                                                                  : NULL);
         if (r == 0)
                 r = facts_plan_status(&m->facts, &m->plan, s);
         STRV_FOREACH (problem, m->problems)

@@ -80,7 +80,7 @@ const ConfigKey config_keys[] = {
         KEY("Store", "Directory", CONFIG_PATH, store_directory, "/var/lib/nvidia-driverd",
                         "Directory of the builds. It is made if it is not there."),
         NUMBER("Store", "Keep", store_keep, 1, 100, "3",
-                        "How many builds to keep. The one in use and the last good one are never removed."),
+                        "How many builds to keep for each kernel; older ones are removed once the driver is ready. The one in use is never removed."),
 
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "

@@ -188,3 +188,22 @@ int store_stale(const Root *root, const char *directory, char ***ret_paths)
         *ret_paths = TAKE_PTR(paths);
         return 0;
 }
+
+int store_retire(const Root *root, const char *directory, const char *build)
+{
+        _cleanup_free_ char *staging = NULL, *target = NULL, *from = NULL, *to = NULL;
+        const char *name = strrchr(build, '/');
+        int r;
+
+        r = below(directory, STORE_STAGING, &staging);
+        if (r == 0)
+                r = root_mkdirs(root, staging, 0755);
+        if (r)
+                return err_trace(r);
+        target = str_format("%s/retired-%s", staging, name ? name + 1 : build);
+        to = target ? root_path(root, target) : NULL;
+        from = root_path(root, build);
+        if (!to || !from)
+                return err_origin(-ENOMEM);
+        return rename(from, to) < 0 ? err_origin(-errno) : 0;
+}

@@ -42,3 +42,9 @@ int store_stage(const Root *root, const char *directory, char **ret_path, int *r
 
 /* Staging directories that no process works in. */
 int store_stale(const Root *root, const char *directory, char ***ret_paths);
+
+/*
+ * Takes a build out of the store in one step, into staging/, where it counts as
+ * stale and is removed with the rest. Returns 0 or a negative errno.
+ */
+int store_retire(const Root *root, const char *directory, const char *build);
