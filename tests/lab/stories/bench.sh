@@ -21,7 +21,14 @@ clear_up() {
         udevadm settle
 }
 
-start=() stop=() modprobe=() rmmod=()
+# Milliseconds between two of systemd's own timestamps of the unit: systemctl and its bus connection are not ours to measure.
+between() {
+        local a b
+        a=$(systemctl show -P "$1" nvidia-driverd) b=$(systemctl show -P "$2" nvidia-driverd)
+        echo $(((b - a) / 1000))
+}
+
+start=() stop=() modprobe=() rmmod=() start_wall=() stop_wall=()
 for ((i = 0; i <= rounds; i++)); do
         clear_up
         a=$(milliseconds modprobe -a nvidia nvidia-uvm nvidia-modeset nvidia-drm)
@@ -30,18 +37,25 @@ for ((i = 0; i <= rounds; i++)); do
         clear_up
         c=$(milliseconds systemctl start nvidia-driverd)
         state_is ready || not_ok "round $i is ready"
+        e=$(between InactiveExitTimestampMonotonic ActiveEnterTimestampMonotonic)
         udevadm settle
         d=$(milliseconds systemctl stop nvidia-driverd)
+        f=$(between ActiveExitTimestampMonotonic InactiveEnterTimestampMonotonic)
         no_nvidia_module || not_ok "round $i is unloaded"
         # The first round warms the page cache.
         [[ $i -gt 0 ]] || continue
-        modprobe+=("$a") rmmod+=("$b") start+=("$c") stop+=("$d")
-        note "round $i: modprobe $a ms, start to READY $c ms; rmmod $b ms, stop $d ms"
+        modprobe+=("$a") rmmod+=("$b") start+=("$e") stop+=("$f") start_wall+=("$c") stop_wall+=("$d")
+        note "round $i: modprobe $a ms, start to READY $e ms (systemctl start $c ms); rmmod $b ms, stop $f ms (systemctl stop $d ms)"
 done
-m=$(printf '%s\n' "${modprobe[@]}" | median) s=$(printf '%s\n' "${start[@]}" | median)
-r=$(printf '%s\n' "${rmmod[@]}" | median) t=$(printf '%s\n' "${stop[@]}" | median)
-note "median of $rounds         bare     daemon   ratio"
-note "$(awk -v a="$m" -v b="$s" 'BEGIN { printf "load to usable   %6d ms %6d ms   %.2f", a, b, b / a }')"
-note "$(awk -v a="$r" -v b="$t" 'BEGIN { printf "unload           %6d ms %6d ms   %.2f", a, b, b / a }')"
+
+row() { # TITLE BARE DAEMON
+        awk -v t="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-34s %6d ms %6d ms   %.2f", t, a, b, b / a }'
+}
+m=$(printf '%s\n' "${modprobe[@]}" | median) r=$(printf '%s\n' "${rmmod[@]}" | median)
+note "median of $rounds                             bare    daemon   ratio"
+note "$(row 'start to READY / modprobe -a' "$m" "$(printf '%s\n' "${start[@]}" | median)")"
+note "$(row 'stop to unloaded / rmmod' "$r" "$(printf '%s\n' "${stop[@]}" | median)")"
+note "$(row 'systemctl start, whole process' "$m" "$(printf '%s\n' "${start_wall[@]}" | median)")"
+note "$(row 'systemctl stop, whole process' "$r" "$(printf '%s\n' "${stop_wall[@]}" | median)")"
 check "all rounds went through" test ${#start[@]} = "$rounds"
 finish
