@@ -92,7 +92,7 @@ END_TEST
 
 START_TEST(test_unreadable)
 {
-        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _unused_ _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
         char hex[DIGEST_HEX_SIZE] = "untouched", fast[DIGEST_FAST_HEX_SIZE] = "untouched";
         uint64_t n = 99;
         int fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -123,17 +123,25 @@ START_TEST(test_without_stdio)
 }
 END_TEST
 
+/* Neither descriptors nor a changed signal mask stay behind in the parent. */
 START_TEST(test_no_leak)
 {
         int before = dup(0), after;
+        sigset_t mask, now;
 
         closep(&before);
+        (void)sigemptyset(&mask);
+        (void)sigaddset(&mask, SIGUSR1);
+        ck_assert_int_eq(sigprocmask(SIG_SETMASK, &mask, NULL), 0);
         before = dup(0);
         for (unsigned i = 0; i < 20; i++) {
                 _cleanup_free_ char *text = run("echo x");
         }
         after = dup(0);
         ck_assert_int_eq(after, before + 1);
+        ck_assert_int_eq(sigprocmask(SIG_SETMASK, NULL, &now), 0);
+        ck_assert_int_eq(sigismember(&now, SIGUSR1), 1);
+        ck_assert_int_eq(sigismember(&now, SIGTERM), 0);
         closep(&after);
         closep(&before);
 }
