@@ -12,6 +12,7 @@ typedef void (*BuildStepLine)(Build *b, const char *line);
 
 struct Build {
         BuildRequest request;
+        char *store, *builds; /* our own copies, which request points to */
         BuildHandler handler;
         void *userdata;
         JobPool *pool;

@@ -74,7 +74,15 @@ int build_new(JobPool *pool, const BuildRequest *request, const BuildHandler *ha
         b->stage = _FSM_STATE_INVALID;
         b->jobs = count_jobs(request);
 
-        r = store_stage(request->root, request->store, &b->staging, &b->staging_lock);
+        r = str_replace(&b->store, request->store);
+        if (r == 0)
+                r = str_replace(&b->builds, request->builds);
+        if (r)
+                return err_trace(r);
+        b->request.store = b->store;
+        b->request.builds = b->builds;
+
+        r = store_stage(request->root, b->store, &b->staging, &b->staging_lock);
         if (r == 0)
                 r = open_log(b);
         if (r)
@@ -99,6 +107,8 @@ Build *build_free(Build *b)
         strv_free(b->compilers);
         strv_free(b->compiler_texts);
         strv_free(b->error_lines);
+        free(b->store);
+        free(b->builds);
         free(b->staging);
         free(b->result);
         free(b->compiler);

@@ -22,7 +22,7 @@
 
 typedef struct Build Build;
 
-/* What to build. Everything is borrowed and must live as long as the build. */
+/* What to build. All but the two paths is borrowed and must live as long as the build. */
 typedef struct BuildRequest {
         const Root *root;
         const Config *config;
