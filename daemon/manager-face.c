@@ -59,11 +59,33 @@ static void send_status(Manager *m, bool went_forward)
 
         if (!text)
                 return;
+        m->status_timer = sd_event_source_disable_unref(m->status_timer);
         m->status_sent = manager_now(m);
         if (went_forward && !m->fsm.promised)
                 notify_sendf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, text, (uint64_t)EXTENSION);
         else
                 notify_sendf("STATUS=%s", text);
+}
+
+static int on_status_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->progress)
+                send_status(m, true);
+        else
+                m->status_timer = sd_event_source_disable_unref(m->status_timer);
+        return 0;
+}
+
+/* What came too soon after the last one is sent when its time has come: it may be the text of what hangs. */
+static void send_progress(Manager *m)
+{
+        if (manager_now(m) - m->status_sent >= STATUS_INTERVAL)
+                send_status(m, true);
+        else if (!m->status_timer)
+                (void)sd_event_add_time(m->event, &m->status_timer, CLOCK_MONOTONIC,
+                                m->status_sent + STATUS_INTERVAL, 0, on_status_timer, m);
 }
 
 void manager_progress(Manager *m, const char *text)
@@ -74,8 +96,7 @@ void manager_progress(Manager *m, const char *text)
         if (!text)
                 return;
         log_debug(m->log, "%s", text);
-        if (manager_now(m) - m->status_sent >= STATUS_INTERVAL)
-                send_status(m, true);
+        send_progress(m);
 }
 
 void manager_face_state(Manager *m, FsmState before)

@@ -416,6 +416,7 @@ Manager *manager_free(Manager *m)
         if (m->event)
                 forget_attempt(m);
         m->state_timer = sd_event_source_disable_unref(m->state_timer);
+        m->status_timer = sd_event_source_disable_unref(m->status_timer);
         sd_event_source_disable_unref(m->udev_source);
         udevmon_free(m->udev);
         bus_free(m->bus);

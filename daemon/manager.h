@@ -58,6 +58,7 @@ struct Manager {
         FsmEvent queue[EVENT_QUEUE_MAX];
         unsigned n_queue;
         sd_event_source *defer, *state_timer;
+        sd_event_source *status_timer; /* a progress text that waits for its turn */
         usec_t status_sent;    /* the last STATUS= */
         usec_t since_realtime; /* when the state was entered, for people */
         char *detail;          /* particulars of the last failure */
