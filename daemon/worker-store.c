@@ -98,6 +98,8 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
                 code = internal(f->name, -ENOMEM);
         }
 
+        free(f->srcversion);
+        strv_free(f->depends);
         f->srcversion = TAKE_PTR(info.srcversion);
         f->depends = TAKE_PTR(info.depends);
         kmodule_info_done(&info);
