@@ -288,6 +288,8 @@ static void perform(Manager *m, const FsmAction *action)
                 arm_state_timer(m, action->due);
                 return;
         case FSM_ACT_EXIT:
+                if (action->code == CODE_STUCK)
+                        module_work_report_stuck(m);
                 m->exit_code = action->code;
                 (void)sd_event_exit(m->event, 0);
                 return;

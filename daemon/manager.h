@@ -38,6 +38,7 @@ typedef struct ModuleWork {
         void (*next)(Manager *m);
         unsigned token; /* of the stage that the side jobs belong to */
         bool probing, verifying;
+        bool reported; /* that the operation does not return */
         Code verify_code;
         char *detail;
 } ModuleWork;
@@ -124,6 +125,7 @@ void stage_unload_enter(Manager *m);
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
                 void (*next)(Manager *m));
 void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));
+void module_work_report_stuck(Manager *m);
 void module_work_reset(Manager *m);
 char *module_work_evidence(const Manager *m);
 

@@ -48,15 +48,26 @@ static char *read_stack(Manager *m)
         return text;
 }
 
-static void on_overdue(void *userdata)
+/* Once for each operation, whether its own deadline passed or that of a stop. */
+void module_work_report_stuck(Manager *m)
 {
-        Manager *m = userdata;
-        _cleanup_free_ char *stack = read_stack(m), *detail = NULL;
+        _cleanup_free_ char *stack = NULL, *detail = NULL;
 
+        if (!m->work.job || m->work.reported)
+                return;
+        m->work.reported = true;
+        stack = read_stack(m);
         detail = str_format("Module %s, helper process %d%s%s.", strna(m->work.current),
                         (int)job_pid(m->work.job), stack ? ", kernel stack: " : "", strempty(stack));
         (void)str_replace(&m->detail, detail);
         log_code(m->log, LOG_ERR, CODE_STUCK, detail);
+}
+
+static void on_overdue(void *userdata)
+{
+        Manager *m = userdata;
+
+        module_work_report_stuck(m);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
 }
 
@@ -81,6 +92,7 @@ int module_work_start(Manager *m, const char *operation, const char *argument, c
                                             : m->config->load_timeout;
         JobSpec spec = { .argv = argv, .overdue = overdue, .log_fd = -EBADF };
 
+        m->work.reported = false;
         m->work.error = VERDICT_NO_WORD;
         m->work.evidence = strv_free(m->work.evidence);
         m->work.next = next;
