@@ -35,11 +35,12 @@ daemon_key() {
         ) | digest
 }
 
+# DIRECTORY TOP [BUILDTYPE]
 daemon_build() {
-        local dir=$1 top=$2 build
+        local dir=$1 top=$2 type=${3:-release} build
         build=$dir/.build
         # Warnings are judged where all compilers and levels are tried, not while a story waits.
-        meson setup --buildtype=release -Dwerror=false -Dtests=false --prefix=/usr --sysconfdir=/etc --localstatedir=/var --wrap-mode=nodownload "$build" "$top"
+        meson setup --buildtype="$type" -Dwerror=false -Dtests=false --prefix=/usr --sysconfdir=/etc --localstatedir=/var --wrap-mode=nodownload "$build" "$top"
         meson compile -C "$build"
         meson install -C "$build" --no-rebuild --destdir "$dir"
         rm -rf -- "$build"
