@@ -174,7 +174,8 @@ START_TEST(test_explicit_file_fails)
         _cleanup_tree_ Tree tree = {};
 
         tree_init(&tree);
-        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, NULL, &problems, &config), SETTINGS_E_NO_FILE);
+        ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, NULL, &problems, &config),
+                        SETTINGS_E_NO_FILE);
         ck_assert_int_eq(root_mkdirs(tree.root, "my.conf", 0755), 0);
         ck_assert_int_eq(settings_load(tree.root, "/my.conf", NULL, NULL, &problems, &config),
                         SETTINGS_E_UNREADABLE);
