@@ -151,20 +151,35 @@ static void enter_clear(Manager *m)
                 stage_unload_enter(m);
 }
 
+/* What builds of ours left that nobody works in any more, in the background. */
+static void discard_staging(Manager *m)
+{
+        int r;
+
+        r = build_discard_stale(m->pool, m->root, m->config->store_directory);
+        if (r < 0)
+                log_warning(m->log, "Staging directories could not be removed: %s, the next start does it.",
+                                strerror(-r));
+}
+
 /* STOPPING: cancelled children are waited for, then what they left is removed. */
 static void stop_when_idle(Manager *m)
 {
         if (m->fsm.state != FSM_STOPPING || !job_pool_is_idle(m->pool))
                 return;
-        if (build_discard_stale(m->pool, m->root, m->config->store_directory) < 0)
-                log_warning(m->log, "The staging directory could not be removed, the next start does it.");
+        discard_staging(m);
         if (job_pool_is_idle(m->pool))
                 manager_stage_done(m);
 }
 
 static void on_idle(void *userdata)
 {
-        stop_when_idle(userdata);
+        Manager *m = userdata;
+
+        if (m->fsm.state == FSM_FAILED)
+                (void)sd_event_exit(m->event, 0);
+        else
+                stop_when_idle(m);
 }
 
 static void enter_stopping(Manager *m)
@@ -197,8 +212,6 @@ static void retire_builds(Manager *m)
                 r = r < 0 ? r : 1;
         }
         build_manifests_done(&list);
-        if (r > 0)
-                r = build_discard_stale(m->pool, m->root, m->config->store_directory);
         if (r < 0)
                 log_warning(m->log, "Old builds could not be removed: %s, ignoring.", strerror(-r));
 }
@@ -235,6 +248,7 @@ static void enter(Manager *m)
                 stage_devices_leave(m);
                 manager_face_ready(m);
                 retire_builds(m);
+                discard_staging(m);
                 return;
         case FSM_STOPPING:
                 enter_stopping(m);
@@ -243,13 +257,17 @@ static void enter(Manager *m)
                 stage_devices_leave(m);
                 stage_unload_enter(m);
                 return;
+        case FSM_BACKOFF:
+        case FSM_FAILED:
+                /* A full disk is not to become fuller with every attempt. */
+                m->build = build_free(m->build);
+                discard_staging(m);
+                return;
         case FSM_START:
         case FSM_DEGRADED:
         case FSM_BUSY:
-        case FSM_BACKOFF:
         case FSM_STUCK:
         case FSM_STOPPED:
-        case FSM_FAILED:
         case _FSM_STATE_MAX:
         case _FSM_STATE_INVALID:
                 return;
@@ -291,7 +309,9 @@ static void perform(Manager *m, const FsmAction *action)
                 if (action->code == CODE_STUCK)
                         module_work_report_stuck(m);
                 m->exit_code = action->code;
-                (void)sd_event_exit(m->event, 0);
+                /* A failed build is tidied up first; nothing else runs then that could keep us. */
+                if (m->fsm.state != FSM_FAILED || job_pool_is_idle(m->pool))
+                        (void)sd_event_exit(m->event, 0);
                 return;
         }
 }
@@ -325,6 +345,8 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
 
         log_info(m->log, "Stopping: signal %" PRIu32 " from process %" PRIu32 ".", si->ssi_signo,
                         si->ssi_pid);
+        if (m->fsm.state == FSM_FAILED)
+                (void)sd_event_exit(m->event, 0);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_STOP });
         return 0;
 }
