@@ -213,10 +213,16 @@ bool build_step_failed(Build *b, const JobResult *result)
         for (unsigned i = 0; i < b->log.n_errors; i++)
                 build_log(b, LOG_ERR, "%s", b->log.errors[i]);
         lines = b->log.n_errors ? strdup(b->log.errors[0]) : NULL;
+        /* Nothing that looks like an error: the last words are the best guess. */
+        if (!lines && b->log.line[0])
+                lines = strdup(b->log.line);
         build_fail(b, buildlog_code(&b->log, result->signal == SIGKILL), "%s%s%d.%s%s",
                         fsm_state_to_string(b->stage),
                         result->signal ? " ended by signal " : " ended with status ",
-                        result->signal ? result->signal : result->status, lines ? " First error: " : "",
+                        result->signal ? result->signal : result->status,
+                        b->log.n_errors ? " First error: "
+                        : lines         ? " Last line: "
+                                        : "",
                         strempty(lines));
         return true;
 }
@@ -273,6 +279,7 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
                 (void)dprintf(b->log_fd, "+ %s\n", command);
         b->step_line = line;
         b->step_done = done;
+        b->log.line[0] = '\0';
         start(b, &spec);
         recipe_step_done(step);
 }
