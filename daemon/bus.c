@@ -26,6 +26,7 @@ struct Bus {
         int fd;
         sd_event_source *source;
         sd_bus *clients[CLIENTS_MAX];
+        size_t victim; /* who has to make room next */
 };
 
 static int on_describe(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -106,12 +107,18 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         size_t i = 0;
         int fd;
 
+        while (i < CLIENTS_MAX && bus->clients[i])
+                i++;
+        /* Whoever asks next is more urgent than clients that sit there: one of these makes room, in turn. */
+        if (i == CLIENTS_MAX) {
+                i = bus->victim++ % CLIENTS_MAX;
+                drop(bus, i);
+        }
+
         fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
                 return 0;
-        while (i < CLIENTS_MAX && bus->clients[i])
-                i++;
-        if (i == CLIENTS_MAX || sd_bus_new(&client) < 0) {
+        if (sd_bus_new(&client) < 0) {
                 safe_close(fd);
                 return 0;
         }

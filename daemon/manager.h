@@ -77,6 +77,7 @@ struct Manager {
 
         ModuleWork work;
         char **owned; /* modules we loaded, for the unload */
+        bool discarded; /* STOPPING has removed what was left in staging */
         Code exit_code;
 };
 
