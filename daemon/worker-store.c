@@ -46,7 +46,8 @@ static int open_file(const Root *root, const char *directory, const char *name, 
 
         if (!path)
                 return err_origin(-ENOMEM);
-        r = root_open(root, path, O_RDONLY | O_NOFOLLOW, ret);
+        /* O_NONBLOCK: a FIFO in its place is found to be empty, not waited for. */
+        r = root_open(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, ret);
         return r == ROOT_E_ABSENT ? err_origin(-ENOENT) : err_trace(r);
 }
 
