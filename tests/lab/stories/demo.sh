@@ -33,7 +33,8 @@ until systemctl is-active -q nvidia-driverd; do
         fi
         read -rt 0.1 <> <(:) || true
 done
-printf '  %s\n' "$(systemctl show -P StatusText nvidia-driverd)"
+now=$(systemctl show -P StatusText nvidia-driverd)
+[[ $now == "$before" ]] || printf '  %s\n' "$now"
 
 title "What is there now"
 run nvidia-driver status
