@@ -59,6 +59,22 @@ static void run_make(Build *b, PrepareStep which, BuildStepLine line, BuildStepD
                 build_step(b, &step, line, done);
 }
 
+/* modules_prepare succeeded, and yet no module can be built in its tree. */
+static void fail_unprepared(Build *b, const TreeJudgement *judgement)
+{
+        _cleanup_free_ char *missing = strv_join(judgement->missing, ", ");
+        const char *release = b->prepared.release, *wanted = b->request.kernel->release;
+
+        if (release && !streq(release, wanted))
+                build_fail(b, CODE_TREE_MISMATCH, "The prepared tree is for kernel %s, not %s.", release,
+                                wanted);
+        else if (judgement->missing)
+                build_fail(b, CODE_PREPARE_FAILED, "modules_prepare left no %s.", strna(missing));
+        else
+                build_fail(b, judgement->code ? judgement->code : CODE_PREPARE_FAILED, "%s",
+                                strna(judgement->evidence));
+}
+
 static void judge_result(Build *b)
 {
         _cleanup_free_ char *path = build_root_path(b, "kernel");
@@ -76,8 +92,7 @@ static void judge_result(Build *b)
         if (r) {
                 build_fatal(b, r < 0 ? r : -ENOENT, "reading the prepared tree");
         } else if (judgement.verdict != TREE_READY) {
-                build_fail(b, judgement.code ? judgement.code : CODE_PREPARE_FAILED, "%s",
-                                strna(judgement.evidence));
+                fail_unprepared(b, &judgement);
         } else {
                 b->is_prepared = true;
                 build_succeed(b);
@@ -146,7 +161,11 @@ static void on_copied(Build *b, const JobResult *result)
                 run_make(b, PREPARE_MRPROPER, NULL, on_mrproper);
 }
 
-/* cp -rs makes directories and symbolic links; it needs an absolute source. */
+/*
+ * cp -rs makes directories and symbolic links; it needs an absolute source.
+ * -H: the source is often named by a link (/lib/modules/KV/build). Without it
+ * the copy would be one link to the whole, and mrproper would clean the original.
+ */
 static int link_farm(const char *from, const char *to, RecipeStep *ret)
 {
         int r;
@@ -155,7 +174,7 @@ static int link_farm(const char *from, const char *to, RecipeStep *ret)
         if (r == 0)
                 r = strv_push(&ret->argv, "cp");
         if (r == 0)
-                r = strv_push(&ret->argv, "-rs");
+                r = strv_push(&ret->argv, "-rsH");
         if (r == 0)
                 r = strv_push(&ret->argv, "--");
         if (r == 0)
@@ -211,7 +230,18 @@ static int write_inputs(Build *b)
 
 void build_run_prepare(Build *b)
 {
+        const TreeFacts *t = b->request.tree;
+        TreePart needed[] = { TREE_PART_CONFIG, TREE_PART_SYMVERS };
         int r;
+
+        /* Without the kernel's own configuration make would invent one, and build for no kernel there is. */
+        for (size_t i = 0; i < ELEMENTSOF(needed); i++)
+                if (!t->parts[needed[i]]) {
+                        build_fail(b, CODE_TREE_UNUSABLE,
+                                        "/%s has no %s; it must come from the kernel itself.", t->path,
+                                        tree_part_to_string(needed[i]));
+                        return;
+                }
 
         r = write_inputs(b);
         if (r)

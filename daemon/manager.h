@@ -60,9 +60,9 @@ struct Manager {
         unsigned n_queue;
         sd_event_source *defer, *state_timer;
         sd_event_source *status_timer; /* a progress text that waits for its turn */
-        usec_t status_sent;    /* the last STATUS= */
-        usec_t since_realtime; /* when the state was entered, for people */
-        char *detail;          /* particulars of the last failure */
+        usec_t status_sent;            /* the last STATUS= */
+        usec_t since_realtime;         /* when the state was entered, for people */
+        char *detail;                  /* particulars of the last failure */
         char *progress;
 
         Facts facts;
@@ -76,7 +76,7 @@ struct Manager {
         NodeFacts nodes;
 
         ModuleWork work;
-        char **owned; /* modules we loaded, for the unload */
+        char **owned;   /* modules we loaded, for the unload */
         bool discarded; /* STOPPING has removed what was left in staging */
         Code exit_code;
 };
