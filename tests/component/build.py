@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""nvidia-driver build: for this kernel into the store, for another one into a directory; interrupted; and
+what it reads of the running kernel when it is not about that one."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from harness import DRIVER, SOURCE, STORE, TREE, Skip, check, check_equal, main, note, story, wait_until
+from harness import compile_objects
+
+OTHER = "6.12.95-other"
+OTHER_TREE = f"usr/src/kernels/{OTHER}"
+MODULES = "--set=Driver.Modules=nvidia nvidia-uvm nvidia-modeset nvidia-drm"
+
+
+def other_kernel(m):
+    m.put_tree(OTHER_TREE, OTHER, "#1 SMP other")
+    os.unlink(m.path("ctl/objects"))
+    compile_objects(m.path("ctl/objects"), f"{OTHER} SMP mod_unload")
+    # Paths on the command line are the caller's and are made absolute; in a fixture they are the root's.
+    return ["build", f"--kernel={OTHER}", f"--set=Kernel.Tree=/{OTHER_TREE}", f"--set=Driver.Source=/{SOURCE}"]
+
+
+@story("for the running kernel, into the store; the daemon then only loads")
+def store(m):
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    check_equal(p.stdout.strip(), m.path(f"{STORE}/builds/{m.builds()[0]}"), "stdout is the build's path")
+    check_equal([x for x in p.stderr.splitlines() if x.endswith(": done")],
+                [f"{x}: done" for x in ("compiling", "linking", "publishing")], "stages on stderr")
+    check("compiling 1/10, nvidia" in p.stderr, "progress on stderr")
+    m.check_store(1)
+    d = m.start()
+    d.wait_ready()
+    check_equal(m.compiled(), 1, "compiler runs")
+    d.stop()
+    m.check_gone()
+
+
+@story("--help and --version of everything")
+def usage(m):
+    for program in ("NVIDIA_DRIVERD", "NVIDIA_DRIVER"):
+        for option in ("--help", "--version"):
+            p = subprocess.run([os.environ[program], option], capture_output=True, text=True, check=False)
+            check_equal((p.returncode, p.stderr), (0, ""), f"{program} {option}")
+            check(p.stdout.startswith("nvidia-driver"), p.stdout)
+        p = subprocess.run([os.environ[program], "--nonsense"], capture_output=True, text=True, check=False)
+        check_equal(p.returncode, 2, "exit status for nonsense")
+
+
+def output_of(m, *more, env=None):
+    os.makedirs(m.path("out"), exist_ok=True)
+    p = m.run(*other_kernel(m), f"--output={m.path('out')}", *more, env=env)
+    check_equal(p.returncode, 0, p.stderr)
+    return p
+
+
+def check_output(m):
+    names = m.list("out")
+    check_equal(len(names), 1, f"in the output directory: {names}")
+    check(f"{DRIVER}-proprietary-{OTHER}-" in names[0], names[0])
+    text = m.get(f"out/{names[0]}/manifest.json")
+    check(OTHER in text and "fixture" not in text.replace(m.root, ""), "the manifest knows of no other kernel")
+
+
+@story("for another kernel: osrelease and version of this one are unreadable, nothing misses them", gpus=0)
+def poisoned(m):
+    for name in ("osrelease", "version"):
+        os.unlink(m.path(f"proc/sys/kernel/{name}"))
+        os.mkdir(m.path(f"proc/sys/kernel/{name}"))
+    # --output is a path of the caller; below a --root it must lie in it.
+    p = m.run(*other_kernel(m), "--set=Store.Directory=/out")
+    check_equal(p.returncode, 0, p.stderr)
+    check(f"-{OTHER}-" in p.stdout, p.stdout)
+    # Whereas for this kernel they are needed.
+    check(m.run("build").returncode != 0, "the poison works")
+
+
+@story("for another kernel, no --root, under strace: the kernel's identity is never opened")
+def traced(m):
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    other_kernel(m)
+    trace = m.path("ctl/trace")
+    p = subprocess.run(["strace", "-f", "-qq", "-e", "trace=open,openat,openat2,readlink,uname", "-o", trace,
+                        os.environ["NVIDIA_DRIVER"], "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+                        f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"],
+                       capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+                       env=m.environment(ASAN_OPTIONS="detect_leaks=0"))
+    if "Operation not permitted" in p.stderr and "ptrace" in p.stderr:
+        raise Skip("strace may not trace here")
+    check_equal(p.returncode, 0, p.stderr)
+    check_output(m)
+    opened = m.get("ctl/trace").splitlines()
+    # The programs of others (sh, make) ask uname(2) as they like; ours, until their exec, may not.
+    ours, own = {opened[0].split()[0]}, []
+    for line in opened:
+        if line.split()[0] in ours:
+            own.append(line)
+    check(len(own) > 20 and any(OTHER in x for x in own), f"the trace saw {len(own)} calls of ours")
+    bad = [x for x in own if re.search(r"osrelease|/proc/version|proc/sys/kernel/version|uname\(", x)]
+    # ASan's runtime asks uname(2) once, before main.
+    bad = [x for x in bad if "uname(" not in x]
+    check_equal(bad, [], "calls that read the running kernel's identity")
+    running = os.uname().release
+    check(not any(f"modules/{running}" in x for x in opened), "nothing of the running kernel's modules is opened")
+
+
+@story("--output without --root: one directory with the build, nothing beside it")
+def output(m):
+    other_kernel(m)
+    p = subprocess.run([os.environ["NVIDIA_DRIVER"], "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+                        f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"], capture_output=True, text=True,
+                       check=False, stdin=subprocess.DEVNULL, env=m.environment())
+    check_equal(p.returncode, 0, p.stderr)
+    check_output(m)
+    check_equal(p.stdout.strip(), m.path(f"out/{m.list('out')[0]}"), "stdout")
+
+
+@story("the tree of another kernel than the one named is refused with both names")
+def wrong_tree(m):
+    p = m.run("build", "--kernel=6.6.1-wrong", f"--set=Kernel.Tree=/{TREE}")
+    check_equal(p.returncode, 16, "exit status")
+    check("6.6.1-wrong" in p.stderr and "6.1.192-fixture" in p.stderr, p.stderr)
+    check_equal(m.compiled(), 0, "compiler runs")
+
+
+def interrupted(m, number, arguments, where):
+    m.close("compile")
+    p = subprocess.Popen([os.environ["NVIDIA_DRIVER"], *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, env=m.environment(), start_new_session=True)
+    try:
+        wait_until(lambda: m.exists("ctl/at-compile") or p.poll() is not None, "make runs")
+        check(len(m.processes()) >= 3, "make and its compilers run")
+        p.send_signal(number)
+        out, err = p.communicate(timeout=10)
+    finally:
+        if p.poll() is None:
+            p.kill()
+    check_equal(p.returncode, 46, f"exit status; {err}")
+    check_equal(out, "", "stdout")
+    check("interrupted, nothing was changed" in err, err)
+    check("Sanitizer" not in err, err)
+    check_equal(m.list(where), [], f"files in {where}")
+    check_equal(m.processes(), [], "processes")
+
+
+for _number in (signal.SIGINT, signal.SIGTERM):
+    @story(f"{_number.name} to a build for the store leaves nothing")
+    def in_store(m, number=_number):
+        interrupted(m, number, [f"--root={m.root}", "build"], f"{STORE}/builds")
+        check_equal(m.staging(), [], "staging directories")
+
+    @story(f"{_number.name} to a build with --output leaves nothing")
+    def in_output(m, number=_number):
+        other_kernel(m)
+        interrupted(m, number, ["build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+                                f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"], "out")
+
+
+@story("a build on the command line while the daemon builds: they do not disturb each other")
+def both(m):
+    m.close("compile")
+    d = m.start()
+    m.wait_at("compile")
+    check_equal(len(m.staging()), 1, "staging directories")
+    os.unlink(m.path("ctl/at-compile"))
+    p = subprocess.Popen([os.environ["NVIDIA_DRIVER"], f"--root={m.root}", "build", "--set=Build.DebugInfo=yes"],
+                         env=m.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        m.wait_at("compile")
+        check_equal(len(m.staging()), 2, "staging directories")
+        m.open("compile")
+        out, _ = p.communicate(timeout=30)
+        check_equal(p.returncode, 0, out)
+    finally:
+        if p.poll() is None:
+            p.kill()
+    d.wait_ready()
+    m.check_store(2)
+    note(f"builds: {m.builds()}")
+    d.stop()
+    m.check_gone()
+
+
+@story("compile error on the command line: exit status 20 and the first error line")
+def error(m):
+    m.put("ctl/compile-hook", 'echo "x.c:1:1: error: no such thing"; exit 2\n')
+    p = m.run("build")
+    check_equal(p.returncode, 20, "exit status")
+    check("First error: x.c:1:1: error: no such thing" in p.stderr and "compile-failed (exit status 20)" in p.stderr, p.stderr)
+    check_equal((m.builds(), m.staging(), m.list(STORE)), ([], [], ["failed-build.log", "staging"]), "what is left")
+
+
+main()

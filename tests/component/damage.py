@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A build that is not what was built, file by file: set aside, said, made again, never loaded."""
+
+import os
+
+from harness import OUR_FILES, STORE, check, check_equal, main, story, wait_until
+
+
+def flip(path):
+    with open(path, "r+b") as f:
+        f.seek(os.path.getsize(path) // 2)
+        byte = f.read(1)
+        f.seek(-1, 1)
+        f.write(bytes([byte[0] ^ 1]))
+
+
+def truncate(path):
+    os.truncate(path, os.path.getsize(path) - 1)
+
+
+def grow(path):
+    with open(path, "ab") as f:
+        f.write(b"\n")
+
+
+def damaged(m, harm, name, code="[build-damaged]"):
+    d = m.start()
+    d.wait_ready()
+    d.stop()
+    m.check_store(1)
+    build = m.builds()[0]
+    harm(m.path(f"{STORE}/builds/{build}/{name}"))
+    before = len(m.helper_log())
+    d = m.start("--set=Retry.DelaySec=10ms")
+    d.wait_ready()
+    check_equal(m.compiled(), 2, "compiler runs: it is made again")
+    check_equal(len([x for x in m.helper_log()[before:] if x.startswith("insert")]), 3, "insertions: only of the new one")
+    check(code in d.log(), f"{code} in the log:\n{d.log()}")
+    check(name in d.log(), f"{name} in the log:\n{d.log()}")
+    m.check_store(1)
+    wait_until(lambda: not m.staging(), f"the damaged build is removed: {m.staging()}")
+    d.stop()
+    m.check_gone()
+
+
+for _name in OUR_FILES:
+    for _harm in (flip, truncate, os.unlink) if _name.endswith(".ko") else (flip, os.unlink):
+        story(f"{_name}: {_harm.__name__}")(lambda m, h=_harm, n=_name: damaged(m, h, n))
+
+
+@story("one byte more")
+def longer(m):
+    damaged(m, grow, "nvidia.ko")
+
+
+@story("manifest gone")
+def no_manifest(m):
+    damaged(m, os.unlink, "manifest.json", "ignoring this build")
+
+
+@story("manifest truncated")
+def half_manifest(m):
+    damaged(m, lambda p: os.truncate(p, os.path.getsize(p) // 2), "manifest.json", "ignoring this build")
+
+
+@story("a file that is a link, a directory, a FIFO")
+def kinds(m):
+    d = m.start()
+    d.wait_ready()
+    d.stop()
+    n = 1
+    for make in (lambda p: os.symlink("nvidia-uvm.ko", p), os.mkdir, os.mkfifo):
+        base = m.path(f"{STORE}/builds/{m.builds()[0]}/nvidia.ko")
+        os.unlink(base)
+        make(base)
+        d = m.start("--set=Retry.DelaySec=10ms")
+        d.wait_ready()
+        n += 1
+        check_equal(m.compiled(), n, "compiler runs")
+        check("[build-damaged]" in d.log(), d.log())
+        m.check_store(1)
+        d.stop()
+    m.check_gone()
+
+
+main()

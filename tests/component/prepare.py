@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel source becomes a tree to build in: no question, no byte changed, every new option listed."""
+
+import os
+
+from harness import RELEASE, STORE, check, check_equal, main, story
+from kernelsource import BUILD, KERNEL, put_source
+
+NAMES = ("CONFIG_ALPHA=y", "CONFIG_BETA=m", "CONFIG_GAMMA=two words", "CONFIG_DELTA=n")
+
+
+def prepared(m, names, *trees):
+    """A start that has to prepare; the trees stay as they are."""
+    before = [m.tree_hash(t) for t in trees]
+    # A stdin that would answer, if anybody asked: fixtures' olddefconfig fails when it can read a line.
+    d = m.start()
+    d.wait_ready()
+    check_equal([m.tree_hash(t) for t in trees], before, "hashes of the inputs")
+    log = d.log()
+    if names:
+        check(f"has {len(names)} options that .config does not know, taking their defaults" in log, log)
+    for name in names:
+        check(f"  {name}\n" in log, f"{name} in the log:\n{log}")
+    check_equal(log.count("  CONFIG_"), len(names), "symbols in the log")
+    check("Preparing" in d.texts(), f"STATUS: {d.texts()}")
+    m.check_store(1)
+    build = m.get(f"{STORE}/builds/{m.builds()[0]}/build.log")
+    check("modules_prepare" in build, "the commands are in the log of the build")
+    d.stop()
+    m.check_gone()
+    return build
+
+
+@story("a clean source with configuration and symbols beside it", tree=False)
+def clean(m):
+    put_source(m)
+    build = prepared(m, NAMES, KERNEL, BUILD)
+    check("cp -rs" not in build and "mrproper" not in build, "a clean source needs no copy")
+
+
+@story("a dirty source: prepared in a copy of links, the links' ends are untouched", tree=False)
+def dirty(m):
+    put_source(m, dirty=True)
+    m.put(f"{KERNEL}/scripts/kconfig/conf", "left by an earlier build\n", 0o755)
+    os.symlink("../../init", m.path(f"{KERNEL}/scripts/link"))
+    build = prepared(m, NAMES, KERNEL)
+    check("cp -rs" in build and "mrproper" in build, f"the commands:\n{build}")
+
+
+@story("nothing new: nothing is listed", tree=False)
+def nothing_new(m):
+    base = put_source(m)
+    m.put_config(base, "CONFIG_ALPHA=y\nCONFIG_BETA=m\nCONFIG_GAMMA=\"x\"\n# CONFIG_DELTA is not set\n")
+    prepared(m, (), KERNEL, BUILD)
+
+
+@story("hundreds of new options: 200 are shown, the number is right", tree=False)
+def many(m):
+    put_source(m)
+    m.put(f"{KERNEL}/Kconfig", "".join(f"CONFIG_N{i}=y\n" for i in range(250)))
+    d = m.start()
+    d.wait_ready()
+    check("has 250 options" in d.log(), d.log()[:500])
+    check_equal(d.log().count("  CONFIG_"), 200, "symbols in the log")
+    d.stop()
+
+
+@story("the prepared tree is of another release: refused with both", tree=False)
+def other_release(m):
+    put_source(m)
+    m.put(f"{KERNEL}/Makefile", m.get(f"{KERNEL}/Makefile").replace('"$(KERNELRELEASE)"', '"6.1.192-dirty"'))
+    d = m.start()
+    check_equal(d.wait(), 16, "exit status")
+    check("6.1.192-dirty" in d.log() and RELEASE in d.log(), d.log())
+    check_equal(m.compiled(), 0, "compiler runs")
+
+
+@story("the source of another kernel is not even prepared", tree=False)
+def other_source(m):
+    put_source(m)
+    m.put(f"{KERNEL}/Makefile", m.get(f"{KERNEL}/Makefile").replace("SUBLEVEL = 192", "SUBLEVEL = 19"))
+    d = m.start()
+    check_equal(d.wait(), 16, "exit status")
+    check("6.1.19," in d.log() or "6.1.19 " in d.log(), d.log())
+    check("Preparing" not in d.texts(), "nothing is prepared")
+
+
+@story("a source without configuration: said by name, nothing is guessed", tree=False)
+def no_config(m):
+    put_source(m)
+    os.unlink(m.path(f"{BUILD}/.config"))
+    d = m.start()
+    check_equal(d.wait(), 15, "exit status")
+    check("[kernel-tree-unusable]" in d.log() and ".config" in d.log(), d.log())
+
+
+@story("a source without Module.symvers: said by name", tree=False)
+def no_symvers(m):
+    put_source(m)
+    os.unlink(m.path(f"{BUILD}/Module.symvers"))
+    d = m.start()
+    check_equal(d.wait(), 15, "exit status")
+    check("[kernel-tree-unusable]" in d.log() and "Module.symvers" in d.log(), d.log())
+
+
+@story("preparing fails: code, first error line, exit status 18", tree=False)
+def fails(m):
+    put_source(m)
+    m.put(f"{KERNEL}/Makefile", m.get(f"{KERNEL}/Makefile").replace(
+        "modules_prepare: clean-source\n", 'modules_prepare: clean-source\n\t@echo "scripts/x.c:1: error: it broke"; exit 1\n'))
+    d = m.start()
+    check_equal(d.wait(), 18, "exit status")
+    check("[prepare-failed]" in d.log() and "First error: scripts/x.c:1: error: it broke" in d.log(), d.log())
+    check_equal(m.staging(), [], "staging")
+
+
+main()
