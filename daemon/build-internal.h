@@ -31,6 +31,8 @@ struct Build {
         TreeFacts prepared; /* of the tree that PREPARE made */
         bool is_prepared;
         char **new_symbols;
+        char *linked_directory; /* the first one found in a source that is to be copied */
+        void (*farm_done)(Build *b);
 
         char **compilers; /* candidates, and the --version line of each (NULL: not there) */
         char **compiler_texts;
@@ -78,6 +80,9 @@ bool build_step_failed(Build *b, const JobResult *result);
 /* A fatal error of ours. */
 void build_fatal(Build *b, int error, const char *what);
 void build_log(Build *b, int level, const char *format, ...) _printf_(3, 4);
+
+/* Makes staging/kernel-source, a copy of links to the source; then @done. Fails the stage if it cannot. */
+void build_run_farm(Build *b, void (*done)(Build *b));
 
 void build_run_prepare(Build *b);
 void build_run_compile(Build *b);

@@ -155,51 +155,9 @@ static void on_mrproper(Build *b, const JobResult *result)
                 list_new(b);
 }
 
-static void on_copied(Build *b, const JobResult *result)
+static void clean_copy(Build *b)
 {
-        if (!build_step_failed(b, result))
-                run_make(b, PREPARE_MRPROPER, NULL, on_mrproper);
-}
-
-/*
- * cp -rs makes directories and symbolic links; it needs an absolute source.
- * -H: the source is often named by a link (/lib/modules/KV/build). Without it
- * the copy would be one link to the whole, and mrproper would clean the original.
- */
-static int link_farm(const char *from, const char *to, RecipeStep *ret)
-{
-        int r;
-
-        r = recipe_environment(&ret->environment);
-        if (r == 0)
-                r = strv_push(&ret->argv, "cp");
-        if (r == 0)
-                r = strv_push(&ret->argv, "-rsH");
-        if (r == 0)
-                r = strv_push(&ret->argv, "--");
-        if (r == 0)
-                r = strv_push(&ret->argv, from);
-        if (r == 0)
-                r = strv_push(&ret->argv, to);
-        if (r)
-                recipe_step_done(ret);
-        return err_trace(r);
-}
-
-static void copy_source(Build *b)
-{
-        _cleanup_free_ char *from = build_host_path(b, b->request.tree->source),
-                            *to = build_path(b, "kernel-source");
-        RecipeStep step = {};
-        int r;
-
-        build_log(b, LOG_INFO, "The kernel source %s is not clean (%s), preparing a copy of links to it.",
-                        strna(from), strna(b->request.tree->dirty_by));
-        r = from && to ? link_farm(from, to, &step) : err_origin(-ENOMEM);
-        if (r)
-                build_fatal(b, r, "copying the kernel source");
-        else
-                build_step(b, &step, NULL, on_copied);
+        run_make(b, PREPARE_MRPROPER, NULL, on_mrproper);
 }
 
 /* Module.symvers has the CRCs of the kernel's own symbols; without them no module of a modversions kernel
@@ -247,7 +205,7 @@ void build_run_prepare(Build *b)
         if (r)
                 build_fatal(b, r, "preparing the kernel tree");
         else if (needs_copy(b))
-                copy_source(b);
+                build_run_farm(b, clean_copy);
         else
                 list_new(b);
 }

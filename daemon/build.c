@@ -115,6 +115,7 @@ Build *build_free(Build *b)
         free(b->compiler_text);
         free(b->linker_text);
         free(b->answer_detail);
+        free(b->linked_directory);
         free(b);
         return NULL;
 }

@@ -48,6 +48,28 @@ def dirty(m):
     check("cp -rs" in build and "mrproper" in build, f"the commands:\n{build}")
 
 
+@story("a dirty source with a linked directory: refused, cleaning the copy would reach the original", tree=False)
+def linked_directory(m):
+    put_source(m, dirty=True)
+    os.rename(m.path(f"{KERNEL}/include"), m.path("usr/src/elsewhere"))
+    os.symlink("../elsewhere", m.path(f"{KERNEL}/include"))
+    before = [m.tree_hash(t) for t in (KERNEL, "usr/src/elsewhere")]
+    d = m.start()
+    check_equal(d.wait(), 17, "exit status")
+    check("[kernel-tree-dirty]" in d.log() and "/include is a link to a directory" in d.log(), d.log())
+    check_equal([m.tree_hash(t) for t in (KERNEL, "usr/src/elsewhere")], before, "hashes of the inputs")
+    check_equal(m.staging(), [], "staging")
+
+
+@story("a dirty source with the links that every kernel has", tree=False)
+def known_links(m):
+    put_source(m, dirty=True)
+    m.put(f"{KERNEL}/arch/arm/boot/dts/board.dts", "/* board */\n")
+    os.makedirs(m.path(f"{KERNEL}/scripts/dtc/include-prefixes"))
+    os.symlink("../../../arch/arm/boot/dts", m.path(f"{KERNEL}/scripts/dtc/include-prefixes/arm"))
+    prepared(m, NAMES, KERNEL)
+
+
 @story("nothing new: nothing is listed", tree=False)
 def nothing_new(m):
     base = put_source(m)
