@@ -22,11 +22,9 @@
 #include "manager.h"
 #include "manager-face.h"
 #include "paths.h"
-#include "policy/retention.h"
 #include "sys/clock.h"
 #include "sys/kernel.h"
 #include "sys/notify.h"
-#include "sys/store.h"
 
 usec_t manager_now(Manager *m)
 {
@@ -190,32 +188,6 @@ static void enter_stopping(Manager *m)
         stop_when_idle(m);
 }
 
-/* READY on a build of ours: it is the last good one, so older ones may go. */
-static void retire_builds(Manager *m)
-{
-        _cleanup_strv_ char **problems = NULL;
-        _cleanup_free_ bool *gone = NULL;
-        BuildManifests list = {};
-        int r;
-
-        if (!m->loading_manifest.id)
-                return;
-        r = store_list(m->root, m->config->store_directory, &list, &problems);
-        if (r == 0)
-                r = retention_choose(&list, m->config->store_keep, m->loading_manifest.id, &gone);
-        for (size_t i = 0; r > 0 && i < list.n; i++) {
-                if (!gone[i])
-                        continue;
-                r = store_retire(m->root, m->config->store_directory, list.items[i].directory);
-                if (r == 0)
-                        log_info(m->log, "Build %s is retired, newer ones are there.", list.items[i].id);
-                r = r < 0 ? r : 1;
-        }
-        build_manifests_done(&list);
-        if (r < 0)
-                log_warning(m->log, "Old builds could not be removed: %s, ignoring.", strerror(-r));
-}
-
 static void enter(Manager *m)
 {
         switch (m->fsm.state) {
@@ -247,7 +219,7 @@ static void enter(Manager *m)
         case FSM_READY:
                 stage_devices_leave(m);
                 manager_face_ready(m);
-                retire_builds(m);
+                stage_ready_retire(m);
                 discard_staging(m);
                 return;
         case FSM_STOPPING:
@@ -474,11 +446,8 @@ int manager_run(Manager *m)
         m->since_realtime = now_realtime_usec();
         STRV_FOREACH (problem, m->problems)
                 log_warning(m->log, "%s", *problem);
-        r = build_discard_stale(m->pool, m->root, m->config->store_directory);
-        if (r < 0)
-                log_warning(m->log,
-                                "Staging directories of earlier runs could not be removed: %s, ignoring.",
-                                strerror(-r));
+        if (build_discard_stale(m->pool, m->root, m->config->store_directory) < 0)
+                log_warning(m->log, "What earlier runs left in staging could not be removed, ignoring.");
 
         manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
         r = sd_event_loop(m->event);

@@ -134,3 +134,6 @@ char *module_work_evidence(const Manager *m);
 int stage_devices_monitor(Manager *m);
 void stage_devices_enter(Manager *m);
 void stage_devices_leave(Manager *m);
+
+/* stage-ready.c: builds that are not needed any more */
+void stage_ready_retire(Manager *m);

@@ -24,7 +24,6 @@
 #include "sys/sysmod.h"
 
 enum {
-        MODULES_DEP_MAX = 64 * 1024 * 1024, /* a distribution's is below 2 MB */
         CONFIG_PATHS = 5,
 };
 
@@ -230,50 +229,6 @@ int kmodule_info(const Root *root, const char *path, KmoduleInfo *ret)
         *ret = info;
         info = (KmoduleInfo){};
         return 0;
-}
-
-/* "kernel/lib/a.ko.xz: kernel/lib/b.ko.xz": the part before the colon; absolute if depmod saw it so. */
-static int vermagic_of_line(const Root *root, const char *release, char *line, char **ret)
-{
-        _cleanup_(kmodule_info_done) KmoduleInfo info = {};
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        line[strcspn(line, ":")] = '\0';
-        if (!*line)
-                return KMODULE_E_ABSENT;
-        path = *line == '/' ? strdup(line) : str_format("lib/modules/%s/%s", release, line);
-        if (!path)
-                return err_origin(-ENOMEM);
-
-        r = kmodule_info(root, path, &info);
-        if (r < 0)
-                return err_trace(r);
-        if (r > 0 || !info.vermagic)
-                return KMODULE_E_ABSENT;
-        *ret = TAKE_PTR(info.vermagic);
-        return 0;
-}
-
-int kmodule_host_vermagic(const Root *root, const char *release, char **ret)
-{
-        _cleanup_free_ char *path = NULL, *data = NULL;
-        char *rest, *line;
-        int r;
-
-        path = str_format("lib/modules/%s/modules.dep", release);
-        if (!path)
-                return err_origin(-ENOMEM);
-        r = root_read_file(root, path, MODULES_DEP_MAX, &data, NULL);
-        if (r)
-                return r < 0 ? err_trace(r) : KMODULE_E_ABSENT;
-
-        for (rest = data; (line = strsep(&rest, "\n"));) {
-                r = vermagic_of_line(root, release, line, ret);
-                if (r != KMODULE_E_ABSENT)
-                        return r ? err_trace(r) : 0;
-        }
-        return KMODULE_E_ABSENT;
 }
 
 /*
