@@ -31,6 +31,7 @@ struct Job {
         int log_fd;
         bool timed_out;
         bool cancelled;
+        bool untouchable;
         usec_t started;
         size_t n_line;
         sd_event_source *io, *child, *timeout, *overdue, *grace;
@@ -81,7 +82,7 @@ static Job *job_free(Job *job)
         return NULL;
 }
 
-/* Only at the very end of a program: what still runs is killed and reaped. */
+/* Only at the very end of a program: what still runs is killed and reaped, but for what must not be. */
 JobPool *job_pool_free(JobPool *pool)
 {
         if (!pool)
@@ -90,7 +91,8 @@ JobPool *job_pool_free(JobPool *pool)
         while (pool->jobs) {
                 Job *job = pool->jobs;
 
-                proc_kill_group(job->pid, SIGKILL);
+                if (!job->untouchable)
+                        proc_kill_group(job->pid, SIGKILL);
                 job->child = sd_event_source_disable_unref(job->child);
                 (void)waitid(P_PID, (id_t)job->pid, &(siginfo_t){}, WEXITED | WNOHANG);
                 job_free(job);
@@ -300,6 +302,7 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
         job->userdata = userdata;
         job->output = -EBADF;
         job->log_fd = spec->log_fd;
+        job->untouchable = spec->untouchable;
         job->started = now_of(pool->event);
 
         r = proc_spawn(&proc, &job->pid, &job->output);

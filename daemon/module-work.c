@@ -3,8 +3,9 @@
 /*
  * One helper run per kernel operation. The helper's answers explain, they do
  * not decide: after each run the stage reads /sys/module. A helper that passes
- * the deadline is reported (STUCK) and left alone: it cannot be killed, and
- * what the kernel does cannot be called back.
+ * the deadline is reported (STUCK) and left alone, even when the daemon ends:
+ * what the kernel does cannot be called back, and a fatal signal makes
+ * functions that the driver's init calls fail, which drivers survive badly.
  */
 
 #include "base/result.h"
@@ -90,7 +91,7 @@ int module_work_start(Manager *m, const char *operation, const char *argument, c
         /* Once a stop is wanted, what takes longer than the stop may take is stuck. */
         usec_t overdue = m->fsm.stop_wanted ? MIN(m->config->load_timeout, m->config->stop_timeout)
                                             : m->config->load_timeout;
-        JobSpec spec = { .argv = argv, .overdue = overdue, .log_fd = -EBADF };
+        JobSpec spec = { .argv = argv, .overdue = overdue, .untouchable = true, .log_fd = -EBADF };
 
         m->work.reported = false;
         m->work.error = VERDICT_NO_WORD;
