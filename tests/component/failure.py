@@ -27,8 +27,8 @@ def failed(m, d, code, status, *texts):
         check(text in p.stdout, f"{text!r} in the status:\n{p.stdout}")
     j = json.loads(m.run("status", "--json").stdout)
     check_equal((j["state"], j["code"]), ("failed", code), "status --json")
-    check_equal(m.staging(), [], "staging directories that are left")
-    check_equal(m.processes(), [], "processes that are left")
+    wait_until(lambda: not m.staging(), f"staging directories that are left: {m.staging()}")
+    wait_until(lambda: not m.processes(), f"processes that are left: {m.processes()}")
 
 
 @story("compile error: code, first error line, kept log, exit status 20")
