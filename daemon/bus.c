@@ -131,11 +131,10 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
 
 /* The socket's address: in a fixture root the path may be long, so it is named through the directory's fd.
  */
-static int address_of(int directory, struct sockaddr_un *ret)
+static void address_of(int directory, struct sockaddr_un *ret)
 {
         *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
         (void)snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/bus", directory);
-        return 0;
 }
 
 static int listen_on(const Root *root)
@@ -155,7 +154,7 @@ static int listen_on(const Root *root)
                 return err_origin(-errno);
         /* We hold the instance lock, so a socket that is there is of a killed process. */
         (void)unlinkat(directory, "bus", 0);
-        (void)address_of(directory, &address);
+        address_of(directory, &address);
         if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return err_origin(-errno);
         if (fchmodat(directory, "bus", 0666, 0) < 0 || listen(fd, 16) < 0)
@@ -225,7 +224,7 @@ static int connect_to(const Root *root, int *ret)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return err_origin(-errno);
-        (void)address_of(directory, &address);
+        address_of(directory, &address);
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return errno == ENOENT || errno == ECONNREFUSED ? BUS_E_NOT_RUNNING : err_origin(-errno);
         *ret = TAKE_FD(fd);

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "policy/fsm.h"
 #include "policy/plan.h"
+#include "policy/verdict.h"
 #include "sys/pidlock.h"
 #include "sys/udevmon.h"
 
@@ -129,6 +130,11 @@ void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));
 void module_work_report_stuck(Manager *m);
 void module_work_reset(Manager *m);
 char *module_work_evidence(const Manager *m);
+
+/* What became of m->work.current, by /sys/module. False if that cannot be read: the stage has failed then.
+ */
+bool module_work_judge(Manager *m, Verdict (*judge)(int error, ModState after, Code *ret_code), Verdict *ret,
+                Code *ret_code);
 
 /* stage-devices.c: AWAIT_DEVICES, and the watch in READY and DEGRADED */
 int stage_devices_monitor(Manager *m);

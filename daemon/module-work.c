@@ -14,6 +14,7 @@
 #include "manager.h"
 #include "paths.h"
 #include "policy/verdict.h"
+#include "sys/sysmod.h"
 
 static void on_line(void *userdata, const char *line)
 {
@@ -134,4 +135,20 @@ void module_work_reset(Manager *m)
 char *module_work_evidence(const Manager *m)
 {
         return strv_join(m->work.evidence, " | ");
+}
+
+bool module_work_judge(Manager *m, Verdict (*judge)(int error, ModState after, Code *ret_code), Verdict *ret,
+                Code *ret_code)
+{
+        ModuleFact fact = {};
+        int r;
+
+        r = sysmod_read(m->root, m->work.current, &fact);
+        if (r < 0) {
+                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+                return false;
+        }
+        *ret = judge(m->work.error, fact.state, ret_code);
+        module_fact_done(&fact);
+        return true;
 }

@@ -71,18 +71,11 @@ static void fail_load(Manager *m, Code code)
 
 static void on_inserted(Manager *m)
 {
-        ModuleFact fact = {};
         Verdict verdict;
         Code code;
-        int r;
 
-        r = sysmod_read(m->root, m->work.current, &fact);
-        if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+        if (!module_work_judge(m, verdict_load, &verdict, &code))
                 return;
-        }
-        verdict = verdict_load(m->work.error, fact.state, &code);
-        module_fact_done(&fact);
 
         if (verdict == VERDICT_DONE) {
                 log_debug(m->log, "Module %s is loaded.", m->work.current);

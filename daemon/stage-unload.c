@@ -73,18 +73,11 @@ static void try_again(Manager *m, const ModuleFacts *facts)
 
 static void on_deleted(Manager *m)
 {
-        ModuleFact fact = {};
         Verdict verdict;
         Code code;
-        int r;
 
-        r = sysmod_read(m->root, m->work.current, &fact);
-        if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+        if (!module_work_judge(m, verdict_unload, &verdict, &code))
                 return;
-        }
-        verdict = verdict_unload(m->work.error, fact.state, &code);
-        module_fact_done(&fact);
 
         if (verdict == VERDICT_FAILED) {
                 _cleanup_free_ char *evidence = module_work_evidence(m);
