@@ -71,6 +71,7 @@ static void forget_attempt(Manager *m)
         plan_done(&m->plan);
         facts_done(&m->facts);
         node_facts_done(&m->nodes);
+        health_done(&m->health);
         m->build_path = (free(m->build_path), NULL);
 }
 
@@ -221,6 +222,7 @@ static void enter(Manager *m)
                 manager_face_ready(m);
                 stage_ready_retire(m);
                 discard_staging(m);
+                manager_health_show(m);
                 return;
         case FSM_STOPPING:
                 enter_stopping(m);

@@ -14,6 +14,7 @@
 #include "job.h"
 #include "log.h"
 #include "policy/fsm.h"
+#include "policy/health.h"
 #include "policy/plan.h"
 #include "policy/verdict.h"
 #include "sys/pidlock.h"
@@ -75,6 +76,7 @@ struct Manager {
         UdevMon *udev;
         sd_event_source *udev_source, *device_timer;
         NodeFacts nodes;
+        Health health;
 
         ModuleWork work;
         char **owned;   /* modules we loaded, for the unload */
@@ -108,6 +110,14 @@ void manager_stage_failed(Manager *m, Code code, const char *format, ...) _print
 
 /* "Compiling 112/184, nvidia-uvm": shown in STATUS=, extends the start timeout. NULL clears. */
 void manager_progress(Manager *m, const char *text);
+
+/*
+ * manager-health.c: what READY promised and does not hold any more. A watcher
+ * complains under its own source and withdraws with CODE_OK; what it says
+ * before READY is kept until then. @detail may be NULL.
+ */
+void manager_complain(Manager *m, HealthSource source, Code code, const char *detail);
+void manager_health_show(Manager *m);
 
 /* Fills a status with everything the daemon knows. Returns 0 or a negative errno. */
 int manager_fill_status(Manager *m, Status *s);

@@ -44,20 +44,19 @@ static char *missing_nodes(Manager *m)
         return strv_join(missing, ", ");
 }
 
+static void complain(Manager *m, HealthSource source, Code code, const char *what, const char *names)
+{
+        _cleanup_free_ char *detail = names ? str_format("Gone: %s%s.", what, names) : NULL;
+
+        manager_complain(m, source, names ? code : CODE_OK, detail);
+}
+
 static void watch(Manager *m)
 {
         _cleanup_free_ char *modules = missing_modules(m), *nodes = missing_nodes(m);
 
-        if (modules || nodes) {
-                _cleanup_free_ char *detail = modules ? str_format("Gone: module %s.", modules)
-                                                      : str_format("Gone: %s.", nodes);
-
-                (void)str_replace(&m->detail, detail);
-                manager_post(m, &(FsmEvent){ .type = FSM_EV_LOST,
-                                                .code = modules ? CODE_MODULES_LOST : CODE_DEVICES_LOST });
-        } else if (m->fsm.state == FSM_DEGRADED) {
-                manager_post(m, &(FsmEvent){ .type = FSM_EV_HEALED });
-        }
+        complain(m, HEALTH_MODULES, CODE_MODULES_LOST, "module ", modules);
+        complain(m, HEALTH_DEVICES, CODE_DEVICES_LOST, "", nodes);
 }
 
 static void await(Manager *m)
