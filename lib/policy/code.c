@@ -4,7 +4,7 @@
  * The table of failure codes. Exit statuses 1 to 7 follow the LSB and the old
  * script (1: another instance runs), 70 and 78 sysexits(3), the rest is ours:
  * 10 to 19 inputs, 20 to 29 building, 30 to 39 loading, 40 to 49 the live
- * driver. 200 and above belong to systemd.
+ * driver, 50 to 69 signatures, packages and toolchains. 200 and above belong to systemd.
  */
 
 #include "policy/code.h"
@@ -109,6 +109,51 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Wait: nvidia-driver status shows what is being done." },
         [CODE_NOT_RUNNING] = { "not-running", 3, false, "The daemon is not running.",
                         "systemctl start nvidia-driverd, or start the container." },
+        [CODE_NODES_FAILED] = { "nodes-failed", 36, true, "A device node of the driver could not be made.",
+                        "See the node and the error named above; is /dev writable?" },
+        [CODE_GPU_CLAIMED] = { "gpu-claimed", 37, false, "A wanted GPU is bound to another driver.",
+                        "Unbind it or exclude it with Exclude=; TakeOver=yes in [Devices] lets this program do it." },
+        [CODE_PARAMETER_UNKNOWN] = { "parameter-unknown", 38, false,
+                        "A module does not have a parameter that is configured for it.",
+                        "Correct the parameter where it is set; modinfo -p lists those there are." },
+        [CODE_FIRMWARE_HIDDEN] = { "firmware-hidden", 39, true,
+                        "The driver's firmware cannot be made visible to the kernel.",
+                        "See the path named above; it must be readable in init's mount namespace." },
+        [CODE_SERVICE_FAILED] = { "service-failed", 47, true,
+                        "A service that belongs to the driver does not run.",
+                        "Read the lines of the service above." },
+        [CODE_GPU_LOST] = { "gpu-lost", 48, false, "A GPU has fallen off the bus.",
+                        "Reboot the machine: an unload is known to hang now." },
+        [CODE_GPU_ERROR] = { "gpu-error", 49, true, "The driver reports an error of a GPU (Xid).",
+                        "See the Xid and the GPU's PCI address above, and NVIDIA's list of Xid errors." },
+        [CODE_SIGNATURE_REQUIRED] = { "signature-required", 50, false,
+                        "This kernel only loads signed modules, and the build is not signed with a key it trusts.",
+                        "Set Key= and Certificate= in [Signing] to a key that the kernel trusts, or end the enforcement." },
+        [CODE_KEY_UNUSABLE] = { "signing-key-unusable", 51, false,
+                        "The signing key or its certificate cannot be used.",
+                        "Correct Key= and Certificate= in [Signing]." },
+        [CODE_SIGN_FAILED] = { "sign-failed", 52, false, "Signing a kernel module failed.",
+                        "Read the message above." },
+        [CODE_SYMBOL_MISMATCH] = { "symbol-mismatch", 53, false,
+                        "A module does not fit the kernel's symbols.",
+                        "Build with the tree and the Module.symvers of this very kernel." },
+        [CODE_PACKAGE_INVALID] = { "package-invalid", 54, false,
+                        "The package is not one of ours, or is damaged.",
+                        "Export it again, or get it again; nothing was imported." },
+        [CODE_STORE_LOCKED] = { "store-locked", 55, true, "Another process is writing to the store.",
+                        "Wait for it to end; the process is named above." },
+        [CODE_BUILD_UNKNOWN] = { "build-unknown", 56, false, "The store has no such build.",
+                        "See nvidia-driver builds list." },
+        [CODE_DOWNLOAD_FAILED] = { "download-failed", 57, true, "A download failed.",
+                        "Check the network, or provide the file locally; what was received is kept and resumed." },
+        [CODE_TOOLCHAIN_INVALID] = { "toolchain-invalid", 58, false, "The toolchain root cannot be used.",
+                        "Provide a directory or an image with the compiler of this system's release." },
+        [CODE_TOOLCHAIN_MISMATCH] = { "toolchain-mismatch", 59, false,
+                        "The toolchain root belongs to another system release.",
+                        "Provide the developer container of the release that is named above." },
+        [CODE_DRIVER_FALLBACK] = { "driver-fallback", 60, true,
+                        "The wanted driver could not be had; the last one that worked is loaded.",
+                        "See why above; Fallback=no in [Driver] refuses instead." },
 };
 
 const char *code_to_string(Code code)
