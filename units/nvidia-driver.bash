@@ -6,6 +6,7 @@ __nvidia_driver_options='--help --version --json --verbose --root= --config= --s
         --output= --max-threads= --jobs= --accept-license'
 __nvidia_driver_settings='Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
+        Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
         Store.Directory= Store.Keep= Load.TimeoutSec= Load.DeviceTimeoutSec= Stop.TimeoutSec=
         Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec= Parameters.'
 

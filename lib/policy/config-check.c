@@ -120,6 +120,14 @@ static int check_delays(Config *config, char ***problems)
                         delay, delay));
 }
 
+/* A certificate alone signs nothing, and whoever wrote it believes that it does. */
+static int check_signing(const Config *config, char ***problems)
+{
+        if (config->signing_key || !config->signing_certificate)
+                return 0;
+        return err_trace(strv_push(problems, "[Signing] Certificate=: there is no Key=, nothing is signed"));
+}
+
 static int check_parameters(const Config *config, char ***problems)
 {
         int r;
@@ -153,6 +161,9 @@ int config_check(Config *config, char ***ret_problems)
         if (r)
                 return err_trace(r);
         r = check_delays(config, &problems);
+        if (r)
+                return err_trace(r);
+        r = check_signing(config, &problems);
         if (r)
                 return err_trace(r);
         r = check_parameters(config, &problems);

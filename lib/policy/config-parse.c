@@ -157,6 +157,33 @@ static int parse_program(const char *value, char **field)
         return err_trace(set_string(field, strdup(value)));
 }
 
+/* What RFC 7512 allows in a URI; the rest of its grammar is the token library's business. */
+static bool uri_is_valid(const char *s)
+{
+        for (; *s; s++)
+                if (!isalnum((unsigned char)*s) && !strchr("-._~%:[]@!$'()*+,=&;/?|", *s))
+                        return false;
+        return true;
+}
+
+static int parse_key(const char *value, char **field)
+{
+        const char *rest = startswith(value, CONFIG_PKCS11);
+        int r;
+
+        if (rest)
+                return *rest && uri_is_valid(rest) ? err_trace(set_string(field, strdup(value)))
+                                                   : CONFIG_E_BAD_VALUE;
+        r = parse_path(value, field);
+        return r < 0 ? err_trace(r) : r;
+}
+
+/* Those that every kernel which verifies modules can be configured for. */
+static bool hash_is_valid(const char *s)
+{
+        return streq(s, "sha256") || streq(s, "sha384") || streq(s, "sha512");
+}
+
 static bool has_module(char *const *l, const char *name)
 {
         STRV_FOREACH (s, l)
@@ -236,6 +263,10 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_path(value, field);
         case CONFIG_PROGRAM:
                 return parse_program(value, field);
+        case CONFIG_KEY:
+                return parse_key(value, field);
+        case CONFIG_HASH:
+                return hash_is_valid(value) ? set_string(field, strdup(value)) : CONFIG_E_BAD_VALUE;
         case CONFIG_MODULES:
                 return parse_modules(value, append, field);
         case CONFIG_NUMBER:
@@ -271,6 +302,8 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_VERSION:
         case CONFIG_PATH:
         case CONFIG_PROGRAM:
+        case CONFIG_KEY:
+        case CONFIG_HASH:
                 freep(field);
                 break;
         case CONFIG_MODULES:
@@ -297,6 +330,10 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("an absolute path without quotes, \".\" and \"..\", and not / itself");
         case CONFIG_PROGRAM:
                 return strdup("the name of a program or its absolute path, without arguments");
+        case CONFIG_KEY:
+                return strdup("an absolute path, or a URI that begins with pkcs11:");
+        case CONFIG_HASH:
+                return strdup("one of sha256, sha384 and sha512");
         case CONFIG_MODULES:
                 return strdup("names of kernel modules with blanks between them");
         case CONFIG_NUMBER:

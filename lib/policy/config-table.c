@@ -16,6 +16,7 @@ const ConfigSection config_sections[] = {
         { "Driver", "Which driver, and which of its modules." },
         { "Kernel", "The kernel that the driver is built for." },
         { "Build", "How the driver is compiled and linked." },
+        { "Signing", "The key that modules are signed with. Without one they are not signed." },
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
         { "Stop", "How the driver is taken down." },
@@ -76,6 +77,18 @@ const ConfigKey config_keys[] = {
                         "built with. Such modules may not load, or may crash the machine."),
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
+
+        KEY("Signing", "Key", CONFIG_KEY, signing_key, "",
+                        "The private key: a PEM file, or the pkcs11: URI of a key in a token. It is read when a build "
+                        "is to be signed and at no other time, and is part of no build. The kernel knows RSA and EC keys."),
+        KEY("Signing", "Certificate", CONFIG_PATH, signing_certificate, "",
+                        "The key's certificate, a PEM or DER file. The kernel must trust it, as one of its built-in keys "
+                        "or through a machine owner key (MOK). If empty, it is looked for in the file of Key=."),
+        KEY("Signing", "Hash", CONFIG_HASH, signing_hash, "",
+                        "The digest that is signed. If empty, it is the one of the kernel's own modules, "
+                        "CONFIG_MODULE_SIG_HASH of its configuration."),
+        KEY("Signing", "PinFile", CONFIG_PATH, signing_pin_file, "",
+                        "A file whose first line is the passphrase of the key, or the PIN of its token."),
 
         KEY("Store", "Directory", CONFIG_PATH, store_directory, "/var/lib/nvidia-driverd",
                         "Directory of the builds. It is made if it is not there."),

@@ -14,6 +14,8 @@ typedef enum ConfigKind {
         CONFIG_TYPE,    /* DriverChoice */
         CONFIG_PATH,    /* char *, or NULL */
         CONFIG_PROGRAM, /* char *, or NULL */
+        CONFIG_KEY,     /* char *, or NULL */
+        CONFIG_HASH,    /* char *, or NULL */
         CONFIG_MODULES, /* char ** */
         CONFIG_NUMBER,  /* unsigned */
         CONFIG_SPAN,    /* usec_t, infinity allowed */

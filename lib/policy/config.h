@@ -21,6 +21,8 @@ typedef enum DriverChoice {
 const char *driver_choice_to_string(DriverChoice type);
 DriverChoice driver_choice_from_string(const char *name);
 
+#define CONFIG_PKCS11 "pkcs11:" /* what the URI of a key in a token begins with */
+
 /* One line of [Parameters]. */
 typedef struct ConfigParameters {
         char *module; /* as written in the file */
@@ -42,6 +44,11 @@ typedef struct Config {
         char *build_compiler; /* a name to look up or an absolute path */
         bool build_ignore_compiler_mismatch;
         bool build_debug_info;
+
+        char *signing_key;         /* an absolute path or a pkcs11: URI; NULL: builds are not signed */
+        char *signing_certificate; /* NULL: in the file of the key */
+        char *signing_hash;        /* NULL: what the kernel's configuration says */
+        char *signing_pin_file;
 
         char *store_directory;
         unsigned store_keep;
