@@ -21,6 +21,7 @@ void build_file_done(BuildFile *f)
         free(f->module);
         free(f->srcversion);
         strv_free(f->depends);
+        free(f->unsigned_sha256);
         *f = (BuildFile){};
 }
 
@@ -43,6 +44,7 @@ void build_manifest_done(BuildManifest *m)
         free(m->compiler);
         free(m->linker);
         free(m->created);
+        signer_done(&m->signer);
         *m = (BuildManifest){};
 }
 
@@ -118,6 +120,8 @@ char *build_manifest_identity(const BuildManifest *m)
                 r = strv_pushf(&lines, "linker=%s", strempty(m->linker));
         if (r == 0)
                 r = strv_pushf(&lines, "debug-info=%s", m->debug_info ? "yes" : "no");
+        if (r == 0 && !signer_is_empty(&m->signer))
+                r = strv_push_consume(&lines, signer_identity(&m->signer));
         for (size_t i = 0; r == 0 && i < m->n_inputs; i++)
                 r = strv_pushf(&lines, "input=%s %s", m->inputs[i].name, m->inputs[i].sha256);
         for (size_t i = 0; r == 0 && i < m->n_files; i++)
@@ -174,6 +178,12 @@ int build_manifest_serves(const BuildManifest *m, const BuildWish *wish, char **
         STRV_FOREACH (module, wish->modules)
                 if (!build_manifest_module(m, *module))
                         return refuse(ret_reason, str_format("it does not have module %s", *module));
+        if (wish->signer && !signer_same(&m->signer, wish->signer))
+                return refuse(ret_reason, signer_is_empty(&m->signer)
+                                                          ? strdup("it is not signed")
+                                                          : str_format("it is signed by '%s', not by '%s'",
+                                                                            signer_name(&m->signer),
+                                                                            signer_name(wish->signer)));
         return 1;
 }
 

@@ -10,18 +10,20 @@
 #include "base/macro.h"
 #include "policy/driversource.h"
 #include "policy/facts.h"
+#include "policy/signer.h"
 
 enum { MANIFEST_FORMAT = 1 };
 
 /* One file of a build. Module fields are NULL for interface objects and logs. */
 typedef struct BuildFile {
-        char *name;       /* below the build's directory, no slash */
-        uint64_t size;    /* bytes */
-        char *sha256;     /* 64 lower-case hex digits: what the file is */
-        char *xxh64;      /* 16 hex digits: whether it is intact, checked before every load */
-        char *module;     /* "nvidia-uvm" */
-        char *srcversion; /* as /sys/module/NAME/srcversion */
-        char **depends;   /* modules it needs, as modinfo -F depends */
+        char *name;            /* below the build's directory, no slash */
+        uint64_t size;         /* bytes */
+        char *sha256;          /* 64 lower-case hex digits: what the file is */
+        char *xxh64;           /* 16 hex digits: whether it is intact, checked before every load */
+        char *module;          /* "nvidia-uvm" */
+        char *srcversion;      /* as /sys/module/NAME/srcversion */
+        char **depends;        /* modules it needs, as modinfo -F depends */
+        char *unsigned_sha256; /* 64 hex digits: without the signature at its end; NULL: there is none */
 } BuildFile;
 
 /* Something the build was made from, by digest: ".config", "Module.symvers", "module.lds", ... */
@@ -41,6 +43,7 @@ typedef struct BuildManifest {
         char *compiler;        /* first line of its --version */
         char *linker;
         bool debug_info;
+        Signer signer; /* of all modules; empty: they are not signed */
         char *created; /* UTC, "2026-11-22T19:40:00Z" */
         BuildInput *inputs;
         size_t n_inputs;
@@ -78,6 +81,7 @@ typedef struct BuildWish {
         const char *driver_version;
         DriverType driver_type;
         char *const *modules;
+        const Signer *signer; /* its modules must be signed by this one */
 } BuildWish;
 
 /*

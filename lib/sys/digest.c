@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The only file that knows libcrypto. Reads block: callers are helper processes. */
+/* SHA-256 by libcrypto. Reads block: callers are helper processes. */
 
 #include <openssl/evp.h>
 

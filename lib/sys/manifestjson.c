@@ -82,12 +82,17 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
                 r = get_string(object, "srcversion", false, &f->srcversion, reterr);
         if (r == 0)
                 r = get_depends(object, &f->depends, reterr);
+        if (r == 0)
+                r = get_string(object, "unsignedSha256", false, &f->unsigned_sha256, reterr);
         if (r)
                 return r;
         if (!is_plain_name(f->name))
                 return invalid(reterr, str_format("\"%s\" is not a plain file name", f->name));
         if (f->sha256 && !is_hex(f->sha256, 64))
                 return invalid(reterr, str_format("the sha256 of \"%s\" is not 64 hex digits", f->name));
+        if (f->unsigned_sha256 && !is_hex(f->unsigned_sha256, 64))
+                return invalid(reterr,
+                                str_format("the unsignedSha256 of \"%s\" is not 64 hex digits", f->name));
         if (f->xxh64 && !is_hex(f->xxh64, 16))
                 return invalid(reterr, str_format("the xxh64 of \"%s\" is not 16 hex digits", f->name));
         if (size && (!json_is_integer(size) || json_integer_value(size) < 0))
@@ -136,6 +141,36 @@ static int parse_inputs(json_t *object, BuildManifest *m, char **reterr)
                 r = build_manifest_add_input(m, name, json_string_value(value));
                 if (r)
                         return err_trace(r);
+        }
+        return 0;
+}
+
+static const struct {
+        const char *key;
+        size_t offset;
+} signer_fields[] = {
+        { "name", offsetof(Signer, name) },
+        { "issuer", offsetof(Signer, issuer) },
+        { "serial", offsetof(Signer, serial) },
+        { "keyId", offsetof(Signer, key_id) },
+        { "fingerprint", offsetof(Signer, fingerprint) },
+        { "hash", offsetof(Signer, hash) },
+};
+
+static int parse_signer(json_t *root, Signer *s, char **reterr)
+{
+        json_t *object = json_object_get(root, "signer");
+        int r;
+
+        if (!object || json_is_null(object))
+                return 0;
+        if (!json_is_object(object))
+                return invalid(reterr, str_format("field \"signer\" is not an object"));
+        for (size_t i = 0; i < ELEMENTSOF(signer_fields); i++) {
+                r = get_string(object, signer_fields[i].key, false,
+                                (char **)((char *)s + signer_fields[i].offset), reterr);
+                if (r)
+                        return r;
         }
         return 0;
 }
@@ -194,6 +229,8 @@ int manifest_parse(const char *text, size_t size, BuildManifest *ret, char **ret
                 r = parse_inputs(root, &m, reterr);
         if (r == 0)
                 r = parse_files(root, &m, reterr);
+        if (r == 0)
+                r = parse_signer(root, &m.signer, reterr);
         if (r) {
                 build_manifest_done(&m);
                 return r;
@@ -219,6 +256,7 @@ static json_t *file_to_json(const BuildFile *f)
         set_string(object, "xxh64", f->xxh64);
         set_string(object, "module", f->module);
         set_string(object, "srcversion", f->srcversion);
+        set_string(object, "unsignedSha256", f->unsigned_sha256);
         if (f->depends) {
                 json_t *array = json_array();
 
@@ -226,6 +264,16 @@ static json_t *file_to_json(const BuildFile *f)
                         (void)json_array_append_new(array, json_string(*d));
                 (void)json_object_set_new(object, "depends", array);
         }
+        return object;
+}
+
+static json_t *signer_to_json(const Signer *s)
+{
+        json_t *object = json_object();
+
+        for (size_t i = 0; i < ELEMENTSOF(signer_fields); i++)
+                set_string(object, signer_fields[i].key,
+                                *(char *const *)((const char *)s + signer_fields[i].offset));
         return object;
 }
 
@@ -246,6 +294,8 @@ int manifest_format(const BuildManifest *m, char **ret)
         set_string(root, "linker", m->linker);
         (void)json_object_set_new(root, "debugInfo", json_boolean(m->debug_info));
         set_string(root, "created", m->created);
+        if (m->signer.serial || m->signer.issuer)
+                (void)json_object_set_new(root, "signer", signer_to_json(&m->signer));
         for (size_t i = 0; i < m->n_inputs; i++)
                 set_string(inputs, m->inputs[i].name, m->inputs[i].sha256);
         (void)json_object_set_new(root, "inputs", inputs);

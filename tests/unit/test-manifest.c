@@ -119,6 +119,38 @@ START_TEST(test_serves_unknown)
 }
 END_TEST
 
+static void sign(BuildManifest *m)
+{
+        m->signer = (Signer){ .name = strdup("Our Key"),
+                .issuer = strdup("Our Root"),
+                .serial = strdup("01af"),
+                .key_id = strdup("0123456789abcdef"),
+                .fingerprint = strdup(HEX64),
+                .hash = strdup("sha256") };
+}
+
+START_TEST(test_serves_signed)
+{
+        _cleanup_(build_manifest_done) BuildManifest m = {};
+        _cleanup_free_ char *unsigned_reason = NULL, *other_reason = NULL;
+        KernelFact kernel = { .release = (char *)RELEASE };
+        Signer same = { .issuer = (char *)"Our Root", .serial = (char *)"01af" };
+        Signer other = { .name = (char *)"Other", .issuer = (char *)"Our Root", .serial = (char *)"01b0" };
+        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .signer = &same };
+
+        fill(&m);
+        ck_assert_int_eq(build_manifest_serves(&m, &wish, &unsigned_reason), 0);
+        ck_assert_str_eq(unsigned_reason, "it is not signed");
+        sign(&m);
+        ck_assert_int_eq(build_manifest_serves(&m, &wish, NULL), 1);
+        wish.signer = &other;
+        ck_assert_int_eq(build_manifest_serves(&m, &wish, &other_reason), 0);
+        ck_assert_str_eq(other_reason, "it is signed by 'Our Key', not by 'Other'");
+        wish.signer = NULL;
+        ck_assert_int_eq(build_manifest_serves(&m, &wish, NULL), 1);
+}
+END_TEST
+
 START_TEST(test_choose)
 {
         static const struct {
@@ -251,6 +283,11 @@ static void add_drm(BuildManifest *m)
         add_file(m, "nvidia-drm.ko", "nvidia-drm", NULL);
 }
 
+static void replace_signer_name(BuildManifest *m)
+{
+        (void)str_replace(&m->signer.name, "Only a name");
+}
+
 /* What is known only afterwards does not count, everything that matters before does. */
 static const struct {
         void (*change)(BuildManifest *m);
@@ -261,6 +298,7 @@ static const struct {
         { replace_file_digest, true },
         { add_log, true },
         { swap_inputs, true },
+        { replace_signer_name, true },
         { replace_driver, false },
         { replace_type, false },
         { replace_release, false },
@@ -272,6 +310,7 @@ static const struct {
         { replace_input, false },
         { add_input, false },
         { add_drm, false },
+        { sign, false },
 };
 
 START_TEST(test_identity)
@@ -309,6 +348,19 @@ START_TEST(test_identity_text)
 }
 END_TEST
 
+/* An unsigned build's text has no such line: the addresses of those that exist stay. */
+START_TEST(test_identity_signer)
+{
+        _cleanup_(build_manifest_done) BuildManifest m = {};
+        _cleanup_free_ char *text = NULL;
+
+        fill(&m);
+        sign(&m);
+        text = build_manifest_identity(&m);
+        ck_assert_ptr_nonnull(strstr(text, "\nsigner=01af sha256 Our Root\n"));
+}
+END_TEST
+
 static void parse(const char *text, BuildManifest *ret)
 {
         _cleanup_free_ char *reason = NULL;
@@ -326,6 +378,10 @@ START_TEST(test_round_trip)
         fill(&m);
         m.debug_info = _i;
         m.driver_type = _i ? DRIVER_OPEN : DRIVER_PROPRIETARY;
+        if (_i) {
+                sign(&m);
+                m.files[0].unsigned_sha256 = strdup(HEX64);
+        }
         ck_assert_int_eq(manifest_format(&m, &text), 0);
         ck_assert_int_eq(text[strlen(text) - 1], '\n');
         parse(text, &back);
@@ -343,6 +399,10 @@ START_TEST(test_round_trip)
         ck_assert_str_eq(back.files[1].depends[0], "nvidia");
         ck_assert_ptr_null(back.files[2].module);
         ck_assert_ptr_null(back.files[2].srcversion);
+        ck_assert_int_eq(signer_same(&back.signer, &m.signer), _i);
+        ck_assert(streq_ptr(back.signer.key_id, m.signer.key_id) &&
+                        streq_ptr(back.signer.hash, m.signer.hash));
+        ck_assert(streq_ptr(back.files[0].unsigned_sha256, m.files[0].unsigned_sha256));
 }
 END_TEST
 
@@ -415,6 +475,10 @@ static const struct {
         { FILE_WITH(",\"sha256\":\"" HEX16 "\""), "the sha256 of \"a\" is not 64 hex digits" },
         { FILE_WITH(",\"sha256\":\"" HEX16 HEX16 HEX16 "0123456789ABCDEF\""),
                         "the sha256 of \"a\" is not 64 hex digits" },
+        { FILE_WITH(",\"unsignedSha256\":\"" HEX16 "\""),
+                        "the unsignedSha256 of \"a\" is not 64 hex digits" },
+        { HEAD ",\"files\":[],\"signer\":\"me\"}", "field \"signer\" is not an object" },
+        { HEAD ",\"files\":[],\"signer\":{\"serial\":1}}", "field \"serial\" is not a string" },
         { FILE_WITH(",\"xxh64\":[]"), "field \"xxh64\" is not a string" },
         { FILE_WITH(",\"xxh64\":\"" HEX64 "\""), "the xxh64 of \"a\" is not 16 hex digits" },
         { FILE_WITH(",\"module\":1"), "field \"module\" is not a string" },
@@ -501,8 +565,8 @@ START_TEST(test_bits_flipped)
 END_TEST
 
 UNIT_MAIN("manifest", UNIT_LOOP(test_serves, ELEMENTSOF(wishes)), UNIT_TEST(test_serves_unknown),
-                UNIT_TEST(test_choose), UNIT_TEST(test_module),
-                UNIT_LOOP(test_identity, ELEMENTSOF(changes)), UNIT_TEST(test_identity_text),
-                UNIT_LOOP(test_round_trip, 2), UNIT_TEST(test_least),
+                UNIT_TEST(test_serves_signed), UNIT_TEST(test_identity_signer), UNIT_TEST(test_choose),
+                UNIT_TEST(test_module), UNIT_LOOP(test_identity, ELEMENTSOF(changes)),
+                UNIT_TEST(test_identity_text), UNIT_LOOP(test_round_trip, 2), UNIT_TEST(test_least),
                 UNIT_LOOP(test_invalid, ELEMENTSOF(invalid)), UNIT_TEST(test_nul_in_text),
                 UNIT_TEST(test_truncated), UNIT_TEST(test_bits_flipped))
