@@ -21,14 +21,16 @@ HolderKind holder_kind_from_string(const char *name);
 /* What a line of /proc/PID/cgroup tells; each NULL if it does not. */
 typedef struct HolderHome {
         char *unit;      /* "nvidia-persistenced.service", "session-3.scope" */
-        char *container; /* 64 hex digits, docker, containerd, CRI-O and podman alike */
+        char *container; /* 64 hex digits, docker, containerd, CRI-O and podman alike; the name if it is
+                            LXC's */
         char *pod;       /* uid of the Kubernetes pod */
 } HolderHome;
 
 /* One process and one node; a process with several nodes is there several times, in a row. */
 typedef struct Holder {
         pid_t pid;
-        uint64_t start; /* clock ticks after boot, field 22 of /proc/PID/stat: pid and start are a process for ever */
+        uint64_t start; /* clock ticks after boot, field 22 of /proc/PID/stat: pid and start are a process
+                           for ever */
         uid_t uid;
         char *user;    /* name of uid, NULL if it has none here */
         char *command; /* /proc/PID/comm */
@@ -41,15 +43,32 @@ typedef struct Holder {
 typedef struct Holders {
         Holder *items;
         size_t n;
+        unsigned n_processes;  /* looked at */
         unsigned n_unreadable; /* processes that could not be looked into */
+        bool incomplete;       /* there may be more: the scan did not come to its end */
 } Holders;
+
+enum { HOLDERS_MAX = 16384 };
 
 void holder_home_done(HolderHome *h);
 void holder_done(Holder *h);
 void holders_done(Holders *l);
 
-/* Takes over the content of *@h. Returns 0 or -ENOMEM. */
+/* Takes over the content of *@h. Returns 0 or -ENOMEM; beyond HOLDERS_MAX it is dropped, and @l incomplete.
+ */
 int holders_add(Holders *l, Holder *h);
 
-/* "python3[4711] (pod 1b2c.., /dev/nvidiactl fd 5, /dev/nvidia0)": one line per process, for the log. */
+/* All processes of @uid get this name. Returns 0 or -ENOMEM. */
+int holders_add_user(Holders *l, uid_t uid, const char *user);
+
+/* By pid, then node; of a node that a process has more than once the lowest descriptor stays. */
+void holders_arrange(Holders *l);
+
+/* "pod:UID/0123456789ab", "container:0123456789ab", "unit.service", or "-". NULL on out of memory. */
+char *holder_home_describe(const HolderHome *h);
+
+/*
+ * "python3[4711] of alice (session-3.scope, /dev/nvidiactl fd 5, /dev/nvidia0 mapped)": one line per
+ * process, for the log. The list must be arranged. Returns 0 or -ENOMEM.
+ */
 int holders_describe(const Holders *l, char ***ret_lines);
