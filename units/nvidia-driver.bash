@@ -4,11 +4,17 @@
 __nvidia_driver_verbs='init status plan build update explain'
 __nvidia_driver_options='--help --version --json --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --accept-license'
-__nvidia_driver_settings='Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Kernel.Tree=
+__nvidia_driver_settings='
+        Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
+        Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep= Load.TimeoutSec= Load.DeviceTimeoutSec= Stop.TimeoutSec=
-        Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec= Parameters.'
+        Store.Directory= Store.Keep=
+        Load.TimeoutSec= Load.DeviceTimeoutSec=
+        Stop.TimeoutSec= Stop.UnloadLostGpu=
+        Watch.KernelLog= Watch.QuietSec=
+        Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec=
+        Parameters.'
 
 # The verb on the line, if there is one already; the argument of an option is none.
 __nvidia_driver_verb() {

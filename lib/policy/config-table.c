@@ -20,6 +20,7 @@ const ConfigSection config_sections[] = {
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
         { "Stop", "How the driver is taken down." },
+        { "Watch", "What is watched once the driver is ready." },
         { "Retry", "What happens after a failure that may pass by itself, such as a driver in use or a full disk." },
         { CONFIG_PARAMETERS,
                         "Parameters of kernel modules, one module per key. Repeated assignments append; an "
@@ -59,6 +60,11 @@ const ConfigKey config_keys[] = {
                         "i2c_core ipmi_msghandler ipmi_devintf video",
                         "Modules of the kernel itself that are loaded before the driver if the host has them. Those "
                         "it does not have are left out without a word. Assignments add up as those of Modules= do."),
+        KEY("Driver", "Firmware", CONFIG_PATH, driver_firmware, "",
+                        "Directory with the driver's firmware: gsp_*.bin lie in it, or in nvidia/VERSION below it. It is "
+                        "shown to the kernel before the first module is loaded, unless the kernel finds that firmware by "
+                        "itself. If empty, /lib/firmware, /run/nvidia/driver/lib/firmware and the firmware folder of the "
+                        "driver's sources are looked at."),
 
         KEY("Kernel", "Tree", CONFIG_PATH, kernel_tree, "",
                         "Directory with the kernel's headers or sources. It is only read. If empty, the usual places "
@@ -106,6 +112,16 @@ const ConfigKey config_keys[] = {
                         "How long to wait on stop for programs to let go of the driver. After that the driver stays "
                         "loaded for them, and the daemon ends with the names of those who hold it. The default "
                         "is inside of the ten seconds that docker stop gives."),
+        KEY("Stop", "UnloadLostGpu", CONFIG_BOOL, unload_lost_gpu, "no",
+                        "Whether the modules are unloaded although a GPU that they are bound to has fallen off the bus. "
+                        "That is known to hang inside the kernel, so by default the driver is left as it is and the "
+                        "machine has to be rebooted."),
+
+        KEY("Watch", "KernelLog", CONFIG_BOOL, watch_kernel_log, "yes",
+                        "Whether the kernel's log is watched for errors of the GPUs (Xid, fallen off the bus)."),
+        KEY("Watch", "QuietSec", CONFIG_SPAN, watch_quiet, "10min",
+                        "How long a GPU must have been without a further error until it counts as healthy again. Errors "
+                        "that user programs cause do not count. A GPU that has fallen off the bus does not heal by itself."),
 
         NUMBER("Retry", "Attempts", retry_attempts, 0, 10000, "5",
                         "How many attempts are made before giving up. 0 never gives up. A driver that has to go and is in use is waited for without a limit."),

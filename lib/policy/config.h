@@ -36,6 +36,7 @@ typedef struct Config {
         char *driver_source;
         char **modules;       /* contains nvidia once config_check() has run */
         char **prerequisites; /* may be empty */
+        char *driver_firmware;
 
         char *kernel_tree;
 
@@ -56,6 +57,10 @@ typedef struct Config {
         usec_t load_timeout;
         usec_t device_timeout;
         usec_t stop_timeout;
+        bool unload_lost_gpu;
+
+        bool watch_kernel_log;
+        usec_t watch_quiet;
 
         unsigned retry_attempts; /* 0: never give up */
         usec_t retry_delay;

@@ -39,6 +39,7 @@ START_TEST(test_defaults)
         ck_assert_ptr_null(c->driver_source);
         ck_assert_str_eq(modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm");
         ck_assert_str_eq(prerequisites, "i2c_core ipmi_msghandler ipmi_devintf video");
+        ck_assert_ptr_null(c->driver_firmware);
         ck_assert_ptr_null(c->kernel_tree);
         ck_assert_uint_eq(c->build_jobs, 0);
         ck_assert_uint_eq(c->build_timeout, 30 * USEC_PER_MINUTE);
@@ -50,6 +51,9 @@ START_TEST(test_defaults)
         ck_assert_uint_eq(c->load_timeout, 60 * USEC_PER_SEC);
         ck_assert_uint_eq(c->device_timeout, 30 * USEC_PER_SEC);
         ck_assert_uint_eq(c->stop_timeout, 8 * USEC_PER_SEC);
+        ck_assert(!c->unload_lost_gpu);
+        ck_assert(c->watch_kernel_log);
+        ck_assert_uint_eq(c->watch_quiet, 10 * USEC_PER_MINUTE);
         ck_assert_uint_eq(c->retry_attempts, 5);
         ck_assert_uint_eq(c->retry_delay, 2 * USEC_PER_SEC);
         ck_assert_uint_eq(c->retry_max_delay, 5 * USEC_PER_MINUTE);
@@ -92,6 +96,7 @@ static const struct {
         { "Driver", "Source", "/usr/src/nvidia" },
         { "Driver", "Modules", "nvidia" },
         { "Driver", "Prerequisites", "video" },
+        { "Driver", "Firmware", "/usr/lib/firmware" },
         { "Kernel", "Tree", "/usr/src/linux" },
         { "Build", "Jobs", "8" },
         { "Build", "TimeoutSec", "infinity" },
@@ -107,6 +112,9 @@ static const struct {
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
         { "Stop", "TimeoutSec", "250ms" },
+        { "Stop", "UnloadLostGpu", "yes" },
+        { "Watch", "KernelLog", "no" },
+        { "Watch", "QuietSec", "5s" },
         { "Retry", "Attempts", "0" },
         { "Retry", "DelaySec", "1ms" },
         { "Retry", "MaxDelaySec", "1d" },
