@@ -19,6 +19,7 @@ const ConfigSection config_sections[] = {
         { "Signing", "The key that modules are signed with. Without one they are not signed." },
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
+        { "Devices", "The GPUs and their device nodes." },
         { "Stop", "How the driver is taken down." },
         { "Watch", "What is watched once the driver is ready." },
         { "Retry", "What happens after a failure that may pass by itself, such as a driver in use or a full disk." },
@@ -107,6 +108,17 @@ const ConfigKey config_keys[] = {
                         "kernel answers."),
         KEY("Load", "DeviceTimeoutSec", CONFIG_SPAN, device_timeout, "30s",
                         "How long to wait for the device nodes of every GPU once the modules are loaded."),
+
+        KEY("Devices", "CreateNodes", CONFIG_BOOL, create_nodes, "yes",
+                        "Whether the device nodes that the kernel does not make by itself are made, watched and waited "
+                        "for: /dev/nvidiactl, one for each GPU, those of nvidia-uvm, nvidia-modeset and of the driver's "
+                        "capabilities, and their links in /dev/char. Owner and mode are what the driver's parameters "
+                        "NVreg_DeviceFileUID=, NVreg_DeviceFileGID= and NVreg_DeviceFileMode= say; with "
+                        "NVreg_ModifyDeviceFiles=0 they are waited for, but left to somebody else. With no, all "
+                        "of it is somebody else's business."),
+        KEY("Devices", "CreateOnHost", CONFIG_BOOL, create_on_host, "yes",
+                        "Whether a daemon in a container makes the nodes in the host's /dev as well as in its own. That "
+                        "needs the host's processes to be visible (--pid=host)."),
 
         KEY("Stop", "TimeoutSec", CONFIG_SPAN, stop_timeout, "8s",
                         "How long to wait on stop for programs to let go of the driver. After that the driver stays "

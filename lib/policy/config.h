@@ -56,6 +56,10 @@ typedef struct Config {
 
         usec_t load_timeout;
         usec_t device_timeout;
+
+        bool create_nodes;
+        bool create_on_host;
+
         usec_t stop_timeout;
         bool unload_lost_gpu;
 

@@ -111,6 +111,8 @@ static const struct {
         { "Store", "Keep", "100" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
+        { "Devices", "CreateNodes", "no" },
+        { "Devices", "CreateOnHost", "no" },
         { "Stop", "TimeoutSec", "250ms" },
         { "Stop", "UnloadLostGpu", "yes" },
         { "Watch", "KernelLog", "no" },
