@@ -15,6 +15,8 @@ __nvidia_driver_settings='
         Stop.TimeoutSec= Stop.UnloadLostGpu=
         Watch.KernelLog= Watch.QuietSec=
         Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec=
+        Services.Persistenced= Services.FabricManager= Services.Required= Services.StartTimeoutSec= Services.StopTimeoutSec=
+        Services.RestartDelaySec= Services.Attempts= ServiceCommands.
         Parameters.'
 
 # The verb on the line, if there is one already; the argument of an option is none.

@@ -149,6 +149,34 @@ static int check_parameters(const Config *config, char ***problems)
         return 0;
 }
 
+static bool service_is_known(const Config *config, const char *name)
+{
+        return streq(name, SERVICE_PERSISTENCED) || streq(name, SERVICE_FABRICMANAGER) ||
+               config_service_command(config, name);
+}
+
+/* A name that means nothing is taken out: nothing could ever make that service run. */
+static int check_required(Config *config, char ***problems)
+{
+        _cleanup_strv_ char **known = NULL;
+        int r;
+
+        STRV_FOREACH (name, config->required_services) {
+                if (service_is_known(config, *name))
+                        r = strv_push(&known, *name);
+                else
+                        r = strv_pushf(problems,
+                                        "[Services] Required=%s: neither a service of ours nor a key of "
+                                        "[" CONFIG_COMMANDS "], ignoring",
+                                        *name);
+                if (r)
+                        return err_trace(r);
+        }
+        strv_free(config->required_services);
+        config->required_services = TAKE_PTR(known);
+        return 0;
+}
+
 int config_check(Config *config, char ***ret_problems)
 {
         _cleanup_strv_ char **problems = NULL;
@@ -167,6 +195,9 @@ int config_check(Config *config, char ***ret_problems)
         if (r)
                 return err_trace(r);
         r = check_parameters(config, &problems);
+        if (r)
+                return err_trace(r);
+        r = check_required(config, &problems);
         if (r)
                 return err_trace(r);
 

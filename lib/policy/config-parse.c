@@ -184,15 +184,16 @@ static bool hash_is_valid(const char *s)
         return streq(s, "sha256") || streq(s, "sha384") || streq(s, "sha512");
 }
 
-static bool has_module(char *const *l, const char *name)
+static bool has_name(char *const *l, const char *name, bool (*equal)(const char *a, const char *b))
 {
         STRV_FOREACH (s, l)
-                if (modname_eq(*s, name))
+                if (equal(*s, name))
                         return true;
         return false;
 }
 
-static int parse_modules(const char *value, bool append, char ***field)
+static int parse_names(const char *value, bool append, bool (*valid)(const char *s),
+                bool (*equal)(const char *a, const char *b), char ***field)
 {
         _cleanup_strv_ char **words = NULL, **l = NULL;
         int r;
@@ -208,9 +209,9 @@ static int parse_modules(const char *value, bool append, char ***field)
                 return err_trace(r);
 
         STRV_FOREACH (word, words) {
-                if (!config_modname_is_valid(*word))
+                if (!valid(*word))
                         return CONFIG_E_BAD_VALUE;
-                if (has_module(l, *word))
+                if (has_name(l, *word, equal))
                         continue;
                 r = strv_push(&l, *word);
                 if (r)
@@ -252,6 +253,19 @@ static int parse_type(const char *value, DriverChoice *field)
         return 0;
 }
 
+static int parse_auto(const char *value, ConfigAuto *field)
+{
+        bool yes = false;
+
+        if (streq(value, "auto"))
+                *field = CONFIG_AUTO_AUTO;
+        else if (str_to_bool(value, &yes) == 0)
+                *field = yes ? CONFIG_AUTO_YES : CONFIG_AUTO_NO;
+        else
+                return CONFIG_E_BAD_VALUE;
+        return 0;
+}
+
 static int parse(const ConfigKey *key, const char *value, bool append, void *field)
 {
         switch (key->kind) {
@@ -268,7 +282,7 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
         case CONFIG_HASH:
                 return hash_is_valid(value) ? set_string(field, strdup(value)) : CONFIG_E_BAD_VALUE;
         case CONFIG_MODULES:
-                return parse_modules(value, append, field);
+                return parse_names(value, append, config_modname_is_valid, modname_eq, field);
         case CONFIG_NUMBER:
                 return parse_number(key, value, field);
         case CONFIG_SPAN:
@@ -277,6 +291,10 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_span(value, DELAY_MAX, field);
         case CONFIG_BOOL:
                 return str_to_bool(value, field) ? CONFIG_E_BAD_VALUE : 0;
+        case CONFIG_AUTO:
+                return parse_auto(value, field);
+        case CONFIG_NAMES:
+                return parse_names(value, append, config_service_name_is_valid, streq, field);
         case _CONFIG_KIND_MAX:
                 break;
         }
@@ -307,6 +325,7 @@ void config_clear(const ConfigKey *key, void *field)
                 freep(field);
                 break;
         case CONFIG_MODULES:
+        case CONFIG_NAMES:
                 *(char ***)field = strv_free(*(char ***)field);
                 break;
         case CONFIG_TYPE:
@@ -314,6 +333,7 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_SPAN:
         case CONFIG_DELAY:
         case CONFIG_BOOL:
+        case CONFIG_AUTO:
         case _CONFIG_KIND_MAX:
                 break;
         }
@@ -344,6 +364,10 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("a time span such as 90, 2min or 1min 30s, from 1ms to 24h");
         case CONFIG_BOOL:
                 return strdup("yes or no");
+        case CONFIG_AUTO:
+                return strdup("yes, no or auto");
+        case CONFIG_NAMES:
+                return strdup("names of services with blanks between them");
         case _CONFIG_KIND_MAX:
                 break;
         }

@@ -89,10 +89,7 @@ static int push_conf_section(char ***lines, const ConfigSection *section)
                         return err_trace(r);
         }
 
-        if (streq(section->name, CONFIG_PARAMETERS))
-                return err_trace(strv_push(lines,
-                                "#nvidia=NVreg_EnableGpuFirmware=0 NVreg_OpenRmEnableUnsupportedGpus=1"));
-        return 0;
+        return section->free_key ? err_trace(strv_pushf(lines, "#%s", section->example)) : 0;
 }
 
 static int finish(char ***lines, char **ret)
@@ -232,10 +229,13 @@ static int push_man_section(char ***lines, const ConfigSection *section)
                         return err_trace(r);
         }
 
-        if (streq(section->name, CONFIG_PARAMETERS))
-                return err_trace(push_item(lines, ".IR %s =", "MODULE",
-                                "Takes " CONFIG_PARAMETERS_EXPECTATION
-                                ". The name may be written with - or _."));
+        if (section->free_key) {
+                _cleanup_free_ char *takes = str_format("Takes %s.", section->takes);
+
+                if (!takes)
+                        return err_origin(-ENOMEM);
+                return err_trace(push_item(lines, ".IR %s =", section->free_key, takes));
+        }
         return 0;
 }
 

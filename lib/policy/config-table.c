@@ -23,10 +23,23 @@ const ConfigSection config_sections[] = {
         { "Stop", "How the driver is taken down." },
         { "Watch", "What is watched once the driver is ready." },
         { "Retry", "What happens after a failure that may pass by itself, such as a driver in use or a full disk." },
+        { "Services", "Programs that belong to the driver. They are started once the devices are there, watched, "
+                      "started again when they end, and stopped before the driver is unloaded. A service that does not "
+                      "run makes the state degraded. What is set here applies when services are started." },
+        { CONFIG_COMMANDS,
+                        "Further services, one per key, which is the name of the service, and how they are started. A "
+                        "service stays in the foreground, or puts itself into the background when it is ready. Its "
+                        "output goes to the log. The names nvidia-persistenced and nv-fabricmanager replace the "
+                        "command line of those two. Words with blanks are written in quotes; there is no shell.",
+                        "NAME",
+                        CONFIG_COMMAND_EXPECTATION ". An empty value forgets what was assigned before",
+                        "nvidia-persistenced=/usr/bin/nvidia-persistenced --user nvpd" },
         { CONFIG_PARAMETERS,
                         "Parameters of kernel modules, one module per key. Repeated assignments append; an "
                         "empty one forgets what was assigned before. Values with blanks are written in "
-                        "double quotes, as on the kernel's command line." },
+                        "double quotes, as on the kernel's command line.",
+                        "MODULE", CONFIG_PARAMETERS_EXPECTATION ". The name may be written with - or _",
+                        "nvidia=NVreg_EnableGpuFirmware=0 NVreg_OpenRmEnableUnsupportedGpus=1" },
         {},
 };
 
@@ -141,6 +154,30 @@ const ConfigKey config_keys[] = {
                         "How long to wait before the second attempt. The delay doubles with each further one."),
         KEY("Retry", "MaxDelaySec", CONFIG_DELAY, retry_max_delay, "5min",
                         "The longest delay between two attempts. It may not be shorter than DelaySec=."),
+
+        KEY("Services", "Persistenced", CONFIG_AUTO, persistenced, "auto",
+                        "Whether to run nvidia-persistenced. With auto it is run where the program is there, unless a "
+                        "systemd of this host has the unit nvidia-persistenced.service, whose business it is then, or "
+                        "somebody else runs it already. With yes its absence is a failure of the service."),
+        KEY("Services", "FabricManager", CONFIG_AUTO, fabric_manager, "auto",
+                        "Whether to run nv-fabricmanager. With auto it is run where an NVSwitch is on the PCI bus, under the "
+                        "same conditions as nvidia-persistenced; the unit is nvidia-fabricmanager.service."),
+        KEY("Services", "Required", CONFIG_NAMES, required_services, "",
+                        "Names of services that the driver is not ready without: nvidia-persistenced, nv-fabricmanager, or "
+                        "keys of [ServiceCommands]. If one of them does not start, the start fails. The first assignment "
+                        "replaces the default, further ones append, an empty one empties the list."),
+        KEY("Services", "StartTimeoutSec", CONFIG_SPAN, service_start_timeout, "90s",
+                        "How long a service that puts itself into the background may take to do so. One that stays in "
+                        "the foreground counts as started when it has run for half a second."),
+        KEY("Services", "StopTimeoutSec", CONFIG_SPAN, service_stop_timeout, "3s",
+                        "How long a service may take to end after SIGTERM before all of its processes are killed. All services "
+                        "together never get more than half of TimeoutSec= in [Stop]."),
+        KEY("Services", "RestartDelaySec", CONFIG_DELAY, service_restart_delay, "1s",
+                        "How long to wait before a service that ended is started again. The delay doubles each time, up to "
+                        "a minute, and is forgotten once the service has run for a minute."),
+        NUMBER("Services", "Attempts", service_attempts, 0, 10000, "5",
+                        "How many times in a row a required service is started before the start of the driver counts as "
+                        "failed. 0 never gives up. Once the driver is ready, every service is tried again without a limit."),
         {},
 };
 
@@ -155,12 +192,12 @@ const ConfigVariable config_variables[] = {
         {},
 };
 
-bool config_section_is_known(const char *section)
+const ConfigSection *config_section_find(const char *section)
 {
         for (const ConfigSection *s = config_sections; s->name; s++)
                 if (streq(s->name, section))
-                        return true;
-        return false;
+                        return s;
+        return NULL;
 }
 
 const ConfigKey *config_key_find(const char *section, const char *key)

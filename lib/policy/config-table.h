@@ -21,6 +21,8 @@ typedef enum ConfigKind {
         CONFIG_SPAN,    /* usec_t, infinity allowed */
         CONFIG_DELAY,   /* usec_t, at most a day */
         CONFIG_BOOL,    /* bool */
+        CONFIG_AUTO,    /* ConfigAuto */
+        CONFIG_NAMES,   /* char **, of services */
         _CONFIG_KIND_MAX,
 } ConfigKind;
 
@@ -34,9 +36,13 @@ typedef struct ConfigKey {
         const char *doc;     /* whole sentences */
 } ConfigKey;
 
+/* In some sections the keys are names that the administrator chooses; they are not in the table of keys. */
 typedef struct ConfigSection {
         const char *name;
         const char *doc;
+        const char *free_key; /* what such a key is, "MODULE"; NULL for other sections */
+        const char *takes;    /* what its value may be */
+        const char *example;  /* "KEY=VALUE" */
 } ConfigSection;
 
 typedef struct ConfigVariable {
@@ -47,16 +53,16 @@ typedef struct ConfigVariable {
         const char *doc;
 } ConfigVariable;
 
-#define CONFIG_PARAMETERS "Parameters" /* the one section whose keys are names of modules */
+#define CONFIG_PARAMETERS "Parameters"      /* its keys are names of modules */
+#define CONFIG_COMMANDS   "ServiceCommands" /* its keys are names of services */
 
 /* The tables; each ends with an entry whose first member is NULL. */
 extern const ConfigKey config_keys[];
 extern const ConfigSection config_sections[];
 extern const ConfigVariable config_variables[];
 
-bool config_section_is_known(const char *section);
-
 /* NULL if there is none. */
+const ConfigSection *config_section_find(const char *section);
 const ConfigKey *config_key_find(const char *section, const char *key);
 
 /*
@@ -73,6 +79,17 @@ void config_clear(const ConfigKey *key, void *field);
 char *config_expectation(const ConfigKey *key);
 
 bool config_modname_is_valid(const char *s);
+
+/* The name of a service is the name of files, too. */
+bool config_service_name_is_valid(const char *s);
+
+/*
+ * A command line: words with blanks between them, quotes and backslashes as in
+ * a systemd unit's ExecStart=, but no variables, specifiers or prefixes, and
+ * never a shell. Returns 0, CONFIG_E_BAD_VALUE or -ENOMEM.
+ */
+int config_command_parse(const char *s, char ***ret_argv);
+#define CONFIG_COMMAND_EXPECTATION "an absolute path without \".\" and \"..\", and arguments"
 
 /* Words "name" or "name=value", double quotes as the kernel reads them. */
 bool config_parameters_are_valid(const char *s);

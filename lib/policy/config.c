@@ -4,7 +4,8 @@
  * The configuration object: made with defaults, changed by assignments, and
  * checked once at the end. The functions walk the table (config-table.c) and
  * know no key by name, except for the rules between keys in config_check()
- * and for [Parameters], whose keys are names of modules.
+ * and for [Parameters] and [ServiceCommands], whose keys are names of modules
+ * and services.
  *
  * Assignments never fail half: what is refused leaves the earlier value. The
  * bit mask "assigned" remembers which keys are no longer at their default,
@@ -57,6 +58,11 @@ Config *config_free(Config *config)
                 free(config->parameters[i].text);
         }
         free(config->parameters);
+        for (size_t i = 0; i < config->n_commands; i++) {
+                free(config->commands[i].service);
+                strv_free(config->commands[i].argv);
+        }
+        free(config->commands);
         free(config);
         return NULL;
 }
@@ -79,7 +85,8 @@ static int refuse_value(const char *expectation, char **reterr_expected)
 static int assign_key(Config *config, const ConfigKey *key, const char *value, char **reterr_expected)
 {
         _cleanup_free_ char *expectation = NULL;
-        bool is_list = key->kind == CONFIG_MODULES, append = is_list && (config->assigned & bit_of(key));
+        bool is_list = key->kind == CONFIG_MODULES || key->kind == CONFIG_NAMES,
+             append = is_list && (config->assigned & bit_of(key));
         int r;
 
         /* Empty: a list is empty then, anything else is back at its default. */
@@ -154,6 +161,63 @@ static int assign_parameters(Config *config, const char *module, const char *val
         return 0;
 }
 
+static ConfigCommand *find_command(const Config *config, const char *service)
+{
+        for (size_t i = 0; i < config->n_commands; i++)
+                if (streq(config->commands[i].service, service))
+                        return config->commands + i;
+        return NULL;
+}
+
+static int add_command(Config *config, const char *service, ConfigCommand **ret)
+{
+        ConfigCommand *grown;
+        char *copy;
+
+        grown = reallocarray(config->commands, config->n_commands + 1, sizeof(*grown));
+        if (!grown)
+                return err_origin(-ENOMEM);
+        config->commands = grown;
+
+        copy = strdup(service);
+        if (!copy)
+                return err_origin(-ENOMEM);
+        grown += config->n_commands++;
+        *grown = (ConfigCommand){ .service = copy };
+        *ret = grown;
+        return 0;
+}
+
+static int assign_command(Config *config, const char *service, const char *value, char **reterr_expected)
+{
+        _cleanup_strv_ char **argv = NULL;
+        ConfigCommand *command;
+        int r;
+
+        if (!config_service_name_is_valid(service))
+                return refuse(CONFIG_E_UNKNOWN_KEY,
+                                strdup("expected the name of a service as key, of at most 32 letters, "
+                                       "digits and ._-"),
+                                reterr_expected);
+        if (*value) {
+                r = config_command_parse(value, &argv);
+                if (r < 0)
+                        return err_trace(r);
+                if (r == CONFIG_E_BAD_VALUE)
+                        return refuse_value(CONFIG_COMMAND_EXPECTATION, reterr_expected);
+        }
+
+        command = find_command(config, service);
+        if (!command) {
+                r = add_command(config, service, &command);
+                if (r)
+                        return err_trace(r);
+        }
+        strv_free(command->argv);
+        command->argv = TAKE_PTR(argv);
+        return 0;
+}
+
 int config_assign(Config *config, const char *section, const char *key, const char *value,
                 char **reterr_expected)
 {
@@ -167,11 +231,16 @@ int config_assign(Config *config, const char *section, const char *key, const ch
                 return err_origin(-ENOMEM);
         stripped = str_strip(copy);
 
-        if (!config_section_is_known(section))
+        if (!config_section_find(section))
                 return refuse(CONFIG_E_UNKNOWN_SECTION, config_explain_section(section), reterr_expected);
 
         if (streq(section, CONFIG_PARAMETERS)) {
                 r = assign_parameters(config, key, stripped, reterr_expected);
+                return r < 0 ? err_trace(r) : r;
+        }
+
+        if (streq(section, CONFIG_COMMANDS)) {
+                r = assign_command(config, key, stripped, reterr_expected);
                 return r < 0 ? err_trace(r) : r;
         }
 
@@ -188,4 +257,11 @@ const char *config_module_parameters(const Config *config, const char *module)
         const ConfigParameters *parameters = find_parameters(config, module);
 
         return parameters ? parameters->text : NULL;
+}
+
+char *const *config_service_command(const Config *config, const char *service)
+{
+        const ConfigCommand *command = find_command(config, service);
+
+        return command ? command->argv : NULL;
 }

@@ -23,11 +23,30 @@ DriverChoice driver_choice_from_string(const char *name);
 
 #define CONFIG_PKCS11 "pkcs11:" /* what the URI of a key in a token begins with */
 
+/* What is decided by the machine unless the administrator does. */
+typedef enum ConfigAuto {
+        CONFIG_AUTO_AUTO,
+        CONFIG_AUTO_YES,
+        CONFIG_AUTO_NO,
+        _CONFIG_AUTO_MAX,
+        _CONFIG_AUTO_INVALID = -EINVAL,
+} ConfigAuto;
+
 /* One line of [Parameters]. */
 typedef struct ConfigParameters {
         char *module; /* as written in the file */
         char *text;   /* "NVreg_X=1 NVreg_Y=2", NULL after a reset */
 } ConfigParameters;
+
+/* The services that need no line in [ServiceCommands]. */
+#define SERVICE_PERSISTENCED  "nvidia-persistenced"
+#define SERVICE_FABRICMANAGER "nv-fabricmanager"
+
+/* One line of [ServiceCommands]. */
+typedef struct ConfigCommand {
+        char *service;
+        char **argv; /* argv[0] is absolute */
+} ConfigCommand;
 
 /* Strings that are not set are NULL. Paths are absolute, without a slash at the end. */
 typedef struct Config {
@@ -70,8 +89,18 @@ typedef struct Config {
         usec_t retry_delay;
         usec_t retry_max_delay;
 
+        ConfigAuto persistenced;
+        ConfigAuto fabric_manager;
+        char **required_services;
+        usec_t service_start_timeout;
+        usec_t service_stop_timeout;
+        usec_t service_restart_delay;
+        unsigned service_attempts; /* 0: never give up */
+
         ConfigParameters *parameters;
         size_t n_parameters;
+        ConfigCommand *commands;
+        size_t n_commands;
 
         uint64_t assigned; /* one bit per key of the table: somebody has assigned it */
 } Config;
@@ -92,7 +121,8 @@ DEFINE_CLEANUP(Config, config_free);
  * config_assign() - One "Key=value" line
  * @config:             configuration to change
  * @section:            section without its brackets
- * @key:                key, or the module's name in [Parameters]
+ * @key:                key, or the module's name in [Parameters], or the
+ *                      service's in [ServiceCommands]
  * @value:              text; blanks around it do not count
  * @reterr_expected:    on a positive code: half a sentence for a person, owned
  *                      by the caller ("expected yes or no", "no such key in
@@ -130,11 +160,15 @@ int config_set_from_environment(Config *config, const char *name, const char *va
  *                      instead; NULL if there is none; owned by the caller
  *
  * Afterwards: modules contains nvidia, and nvidia-modeset if it contains
- * nvidia-drm; retry_delay <= retry_max_delay.
+ * nvidia-drm; retry_delay <= retry_max_delay; every required service has a
+ * name that means something.
  *
  * Return: 0 or -ENOMEM.
  */
 int config_check(Config *config, char ***ret_problems);
+
+/* NULL if the service has no line in [ServiceCommands]. */
+char *const *config_service_command(const Config *config, const char *service);
 
 /* The parameters for a module, '-' and '_' being the same; NULL if there are none. */
 const char *config_module_parameters(const Config *config, const char *module);
