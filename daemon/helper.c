@@ -9,7 +9,8 @@
  * the kernel is done (measured: seconds), and a process with a thread stuck in
  * there cannot exit either. That is why this is a program and not a thread.
  * It is linked statically where that is possible: it runs once per module, and
- * resolving shared libraries was the larger part of a run.
+ * resolving shared libraries was the larger part of a run. For the same reason
+ * the build is compared with its manifest by this program.
  */
 
 #include "helper.h"
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
         static const HelperOperation operations[] = {
                 { "insert", 1, "FILE [PARAMETERS]", helper_insert },
                 { "delete", 1, "MODULE", helper_delete },
+                { "verify", 1, "DIRECTORY [FILE SIZE XXH64]...", helper_verify },
         };
 
         return helper_main("nvidia-driverd-helper", operations, ELEMENTSOF(operations), argc, argv);

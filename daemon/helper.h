@@ -13,6 +13,7 @@
 #define HELPER_KEY_KERNEL "kernel" /* a line of the kernel log since the operation began */
 #define HELPER_KEY_DETAIL "detail" /* what happened, for people */
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
+#define HELPER_KEY_MODULE "module" /* a module of the host that has been looked after */
 
 typedef struct HelperOperation {
         const char *name;
@@ -30,6 +31,9 @@ int helper_main(const char *program, const HelperOperation *operations, size_t n
 /* helper-module.c */
 Code helper_insert(char **arguments);
 Code helper_delete(char **arguments);
+
+/* helper-verify.c */
+Code helper_verify(char **arguments);
 
 /* worker-probe.c, worker-store.c */
 Code worker_probe(char **arguments);

@@ -39,9 +39,13 @@ typedef struct ModuleWork {
         sd_event_source *again;
         void (*next)(Manager *m);
         unsigned token; /* of the stage that the side jobs belong to */
-        bool probing, verifying;
-        bool reported; /* that the operation does not return */
+        char **probing; /* LOAD: modules of the host that are not there yet */
+        bool verifying; /* LOAD: the build is being compared with its manifest */
         Code verify_code;
+        void (*changed)(Manager *m); /* either of the two went on */
+        bool begun;                  /* LOAD: the build is whole, inserting may start */
+        bool waiting;                /* LOAD: for one of them, nothing is being inserted */
+        bool reported;               /* that the operation does not return */
         char *detail;
 } ModuleWork;
 
@@ -129,6 +133,18 @@ void stage_build_enter(Manager *m, FsmState state);
 
 /* stage-load.c: LOAD */
 void stage_load_enter(Manager *m);
+
+/*
+ * load-side.c: what LOAD needs beside its inserts: the host's modules, and
+ * the proof that the build is whole. @changed is called with every step of it.
+ */
+int load_side_start(Manager *m, char *const *needed, void (*changed)(Manager *m));
+
+bool load_side_is_over(const Manager *m);
+
+/* True if module @name of the build need not wait for either of them. What verifying found is in
+ * m->work.verify_code. */
+bool load_side_allows(const Manager *m, const char *name);
 
 /* stage-unload.c: CLEAR and UNLOAD */
 void stage_unload_enter(Manager *m);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * LOAD: first the digests of the build and the host's modules that ours need,
- * side by side, then our modules one by one in the order of their own
- * dependencies. After each helper run /sys/module says what became of it.
+ * LOAD: our modules one by one in the order of their own dependencies, each as
+ * soon as load-side.c allows it. After each helper run /sys/module says what
+ * became of it.
  *
  * The record of what we load is written before the first insert (see loaded.c).
  * A STOP is remembered by the state machine; here it only means that no
@@ -12,7 +12,6 @@
 
 #include "base/result.h"
 #include "base/str.h"
-#include "helper.h"
 #include "loaded.h"
 #include "manager.h"
 #include "paths.h"
@@ -23,8 +22,6 @@
 
 #define POLL_DELAY  (50 * USEC_PER_MSEC)
 #define RETRIES_MAX 5
-/* Reading a build from a slow disk takes its time; only a disk that hangs takes this long. */
-#define SIDE_TIMEOUT (5 * USEC_PER_MINUTE)
 
 static void load_next(Manager *m);
 
@@ -86,6 +83,9 @@ static void on_inserted(Manager *m)
                 module_work_again(m, POLL_DELAY, on_inserted);
         } else if (verdict == VERDICT_RETRY && m->work.retries++ < RETRIES_MAX) {
                 module_work_again(m, POLL_DELAY, load_next);
+        } else if (!load_side_is_over(m)) {
+                /* A probe is in the kernel too: the next attempt is not to meet it. */
+                module_work_again(m, POLL_DELAY, on_inserted);
         } else {
                 fail_load(m, code ? code : CODE_LOAD_FAILED);
         }
@@ -119,21 +119,6 @@ static void report(Manager *m)
                                 strna(m->loading_manifest.id), strna(took));
 }
 
-static void load_next(Manager *m)
-{
-        const char *name = m->work.order[m->work.at];
-
-        if (m->fsm.stop_wanted || !name) {
-                report(m);
-                manager_stage_done(m);
-        } else if (is_live(m, name)) {
-                m->work.at++;
-                load_next(m);
-        } else {
-                insert_module(m, name);
-        }
-}
-
 static int record(Manager *m)
 {
         _cleanup_strv_ char **names = NULL;
@@ -159,106 +144,54 @@ static int record(Manager *m)
         return 0;
 }
 
-/* Both side jobs are over. */
+/* The build has proved to be whole: from here on there is something to undo. */
 static void begin(Manager *m)
 {
-        int r;
-
-        if (m->work.probing || m->work.verifying || m->work.token != m->fsm.token)
-                return;
-        if (m->work.verify_code != CODE_OK) {
-                manager_stage_failed(m, m->work.verify_code, "%s", strempty(m->work.detail));
-                return;
-        }
-        r = m->fsm.stop_wanted ? 0 : record(m);
-        if (r < 0)
-                manager_stage_failed(m, CODE_STORE_FAILED, "/%s: %s.", RUNTIME_LOADED, strerror(-r));
-        else
-                load_next(m);
-}
-
-static void on_side_line(void *userdata, const char *line)
-{
-        Manager *m = userdata;
-        const char *value = startswith(line, HELPER_KEY_DETAIL "=");
-
-        log_message(m->log, value ? LOG_INFO : LOG_DEBUG, NULL, "%s", value ? value : line);
-        if (value)
-                (void)str_replace(&m->work.detail, value);
-}
-
-static void on_probed(void *userdata, const JobResult *result)
-{
-        Manager *m = userdata;
-
-        /* Whatever is really needed and not there shows itself as a missing symbol, with a better message.
-         */
-        m->work.probing = false;
-        begin(m);
-}
-
-static void on_verified(void *userdata, const JobResult *result)
-{
-        Manager *m = userdata;
-        Code code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
-
-        m->work.verifying = false;
-        m->work.verify_code = code < 0 ? CODE_STORE_FAILED : code;
-        begin(m);
-}
-
-static int start_side(Manager *m, char **argv, void (*done)(void *, const JobResult *))
-{
-        JobHandler handler = { .on_line = on_side_line, .on_exit = done };
-        JobSpec spec = { .argv = argv, .timeout = SIDE_TIMEOUT, .log_fd = -EBADF };
-        Job *job;
-
-        return err_trace(job_start(m->pool, &spec, &handler, m, &job));
-}
-
-static int start_probe(Manager *m, char *const *needed)
-{
-        _cleanup_strv_ char **argv = NULL, **names = NULL;
         int r = 0;
 
-        STRV_FOREACH (name, m->config->prerequisites)
-                if (r == 0 && !is_live(m, *name))
-                        r = strv_push(&names, *name);
-        STRV_FOREACH (name, needed)
-                if (r == 0 && !is_live(m, *name) && !strv_contains(names, *name))
-                        r = strv_push(&names, *name);
-        if (r || !names)
-                return err_trace(r);
-
-        r = strv_push(&argv, path_of_worker());
-        if (r == 0)
-                r = strv_push(&argv, "probe");
-        if (r == 0)
-                r = strv_push(&argv, m->facts.kernel.release);
-        STRV_FOREACH (name, names)
-                if (r == 0)
-                        r = strv_push(&argv, *name);
-        if (r == 0)
-                r = start_side(m, argv, on_probed);
-        m->work.probing = r == 0;
-        return err_trace(r);
+        if (m->work.verify_code != CODE_OK) {
+                if (load_side_is_over(m))
+                        manager_stage_failed(m, m->work.verify_code, "%s", strempty(m->work.detail));
+                else
+                        m->work.waiting = true;
+                return;
+        }
+        if (!m->fsm.stop_wanted)
+                r = record(m);
+        if (r < 0)
+                manager_stage_failed(m, CODE_STORE_FAILED, "/%s: %s.", RUNTIME_LOADED, strerror(-r));
+        else {
+                m->work.begun = true;
+                load_next(m);
+        }
 }
 
-static int start_verify(Manager *m)
+static void load_next(Manager *m)
 {
-        _cleanup_free_ char *staging = str_format("%s/" STORE_STAGING, m->config->store_directory),
-                            *build = NULL, *aside = NULL;
-        int r;
+        const char *name = m->work.order[m->work.at];
 
-        build = root_path(m->root, m->build_path);
-        aside = staging ? root_path(m->root, staging) : NULL;
-        if (!build || !aside)
-                return err_origin(-ENOMEM);
+        m->work.waiting = false;
+        if (m->fsm.stop_wanted || !name) {
+                report(m);
+                manager_stage_done(m);
+        } else if (is_live(m, name)) {
+                m->work.at++;
+                load_next(m);
+        } else if (!load_side_allows(m, name)) {
+                m->work.waiting = true;
+        } else {
+                insert_module(m, name);
+        }
+}
 
-        r = start_side(m, (char *[]){ (char *)path_of_worker(), (char *)"verify", build, aside, NULL },
-                        on_verified);
-        m->work.verifying = r == 0;
-        return err_trace(r);
+static void on_side_changed(Manager *m)
+{
+        if (!m->work.waiting || m->work.verifying)
+                return;
+        if (m->work.begun)
+                load_next(m);
+        else
+                begin(m);
 }
 
 static int choose_build(Manager *m)
@@ -282,17 +215,15 @@ void stage_load_enter(Manager *m)
         int r;
 
         module_work_reset(m);
-        m->work.token = m->fsm.token;
         m->work.began = manager_now(m);
+        m->work.waiting = true;
         r = choose_build(m);
         if (r == 0)
                 r = module_order(m, &m->work.order, &needed);
         if (r == 0)
+                r = load_side_start(m, needed, on_side_changed);
+        if (r == 0)
                 r = stage_devices_monitor(m);
-        if (r == 0)
-                r = start_probe(m, needed);
-        if (r == 0)
-                r = start_verify(m);
         if (r < 0)
                 manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
 }

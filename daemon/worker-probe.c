@@ -31,6 +31,7 @@ Code worker_probe(char **arguments)
                         helper_say(HELPER_KEY_DETAIL, "%s: %s", *name, strerror(r < 0 ? -r : error));
                         code = CODE_LOAD_FAILED;
                 }
+                helper_say(HELPER_KEY_MODULE, "%s", *name);
         }
         return code;
 }

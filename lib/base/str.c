@@ -76,6 +76,20 @@ int strv_pushf(char ***l, const char *format, ...)
         return err_trace(strv_push_consume(l, n < 0 ? NULL : s));
 }
 
+void strv_remove(char **l, const char *s)
+{
+        char **keep = l;
+
+        STRV_FOREACH (item, l) {
+                if (streq(*item, s))
+                        free(*item);
+                else
+                        *keep++ = *item;
+        }
+        if (keep)
+                *keep = NULL;
+}
+
 int strv_copy(char *const *l, char ***ret)
 {
         _cleanup_strv_ char **copy = NULL;

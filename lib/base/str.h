@@ -23,6 +23,9 @@ bool strv_contains(char *const *l, const char *s);
 int strv_push(char ***l, const char *s);
 int strv_push_consume(char ***l, char *s);
 int strv_pushf(char ***l, const char *format, ...) _printf_(2, 3);
+
+/* Takes every @s out of @l. */
+void strv_remove(char **l, const char *s);
 int strv_copy(char *const *l, char ***ret);
 
 /* Splits at any of @separators; empty words are left out. Returns 0 or -ENOMEM. */

@@ -123,7 +123,7 @@ def compile_objects(directory, vermagic=VERMAGIC):
     """What the driver's make leaves behind, and NVIDIA's two core objects."""
     parts = {
         "nv-linux.o": _info("nvidia", "video", vermagic, "A" * 23),
-        "nv-modeset-linux.o": _info("nvidia_modeset", "nvidia", vermagic, "B" * 23),
+        "nv-modeset-linux.o": _info("nvidia_modeset", "nvidia,backlight", vermagic, "B" * 23),
         "nvidia-uvm.ko": _info("nvidia_uvm", "nvidia", vermagic, "C" * 23),
         "nvidia-drm.ko": _info("nvidia_drm", "nvidia,nvidia-modeset", vermagic, "D" * 23),
         "video.ko": _info("video", "", vermagic, "E" * 23),
@@ -436,6 +436,7 @@ class Machine:
         env = {k: os.environ[k] for k in keep if k in os.environ}
         env.update(PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", FIXTURE_ROOT=self.root,
                    PYTHONDONTWRITEBYTECODE="1", REAL_WORKER=os.environ["NVIDIA_WORKER"],
+                   REAL_HELPER=os.environ["NVIDIA_HELPER"],
                    NVIDIA_DRIVERD_HELPER=os.path.join(HERE, "fake-helper"),
                    NVIDIA_DRIVERD_WORKER=os.path.join(HERE, "fake-worker"),
                    NVIDIA_DRIVERD_DAEMON=os.environ["NVIDIA_DRIVERD"])

@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness import (DRIVER, MODULES, OUR_FILES, RELEASE, SOURCE, STORE, TREE, check, check_equal, main, make_node,
-                     make_nodes, gpus_of, note, send_uevent, story)
+                     make_nodes, gpus_of, note, send_uevent, story, wait_until)
 
 ORDER = ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"]
 
@@ -205,5 +205,36 @@ def init(m):
         p.kill()
     m.check_gone()
 
+
+
+@story("a module of the driver waits for the host's modules that it needs, and for no others")
+def gates(m):
+    m.put("ctl/probe-says", "module=video\nmodule=first\n")
+    m.close("probe")
+    d = m.start("--set=Driver.Prerequisites=first backlight")
+    d.wait_status("Loading nvidia-uvm")
+    wait_until(lambda: m.helper_log() == ORDER[:2], "nvidia and nvidia-uvm are in")
+    time.sleep(0.3)
+    check_equal(m.helper_log(), ORDER[:2], "nvidia-modeset waits for backlight")
+    m.open("probe")
+    d.wait_ready()
+    check_equal(m.helper_log(), ORDER, "insertions")
+    check_equal(m.get("ctl/worker.log").splitlines().count(f"probe {RELEASE} first backlight video"), 1, "one probe")
+    d.stop()
+    m.check_gone()
+
+
+@story("a configured prerequisite that no module names comes before all of them")
+def before_all(m):
+    m.put("ctl/probe-says", "module=video\nmodule=backlight\n")
+    m.close("probe")
+    d = m.start("--set=Driver.Prerequisites=first")
+    m.wait_at("probe")
+    time.sleep(0.3)
+    check_equal(m.helper_log(), [], "nothing is inserted before it")
+    m.open("probe")
+    d.wait_ready()
+    check_equal(m.helper_log(), ORDER, "insertions")
+    d.stop()
 
 main()

@@ -29,6 +29,24 @@ START_TEST(test_result_trace)
 }
 END_TEST
 
+START_TEST(test_strv_remove)
+{
+        _cleanup_strv_ char **l = NULL;
+
+        strv_remove(NULL, "a");
+        ck_assert_int_eq(strv_split("a,b,a,c,a", ",", &l), 0);
+        strv_remove(l, "d");
+        ck_assert_uint_eq(strv_length(l), 5);
+        strv_remove(l, "a");
+        ck_assert_uint_eq(strv_length(l), 2);
+        ck_assert_str_eq(l[0], "b");
+        ck_assert_str_eq(l[1], "c");
+        strv_remove(l, "b");
+        strv_remove(l, "c");
+        ck_assert_uint_eq(strv_length(l), 0);
+}
+END_TEST
+
 START_TEST(test_strv)
 {
         _cleanup_strv_ char **l = NULL, **copy = NULL;
@@ -181,6 +199,6 @@ START_TEST(test_root_confines)
 }
 END_TEST
 
-UNIT_MAIN("base", UNIT_TEST(test_result_trace), UNIT_TEST(test_strv), UNIT_TEST(test_modname),
-                UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print), UNIT_TEST(test_numbers),
-                UNIT_TEST(test_root_files), UNIT_TEST(test_root_confines))
+UNIT_MAIN("base", UNIT_TEST(test_result_trace), UNIT_TEST(test_strv), UNIT_TEST(test_strv_remove),
+                UNIT_TEST(test_modname), UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print),
+                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_confines))
