@@ -28,7 +28,8 @@ static const char *colour_of(const Cli *cli, const char *state)
                 return "";
         if (streq(state, "ready"))
                 return "\033[1;32m";
-        if (streq(state, "degraded") || streq(state, "busy") || streq(state, "backoff"))
+        if (streq(state, "degraded") || streq(state, "repairing") || streq(state, "busy") ||
+                        streq(state, "backoff"))
                 return "\033[1;33m";
         if (streq(state, "failed") || streq(state, "stuck"))
                 return "\033[1;31m";

@@ -103,6 +103,7 @@ void manager_face_state(Manager *m, FsmState before)
 {
         static const int levels[_FSM_STATE_MAX] = {
                 [FSM_DEGRADED] = LOG_WARNING,
+                [FSM_REPAIR] = LOG_NOTICE,
                 [FSM_BUSY] = LOG_WARNING,
                 [FSM_BACKOFF] = LOG_WARNING,
                 [FSM_STUCK] = LOG_ERR,

@@ -224,6 +224,9 @@ static void enter(Manager *m)
                 discard_staging(m);
                 manager_health_show(m);
                 return;
+        case FSM_REPAIR:
+                manager_stage_done(m);
+                return;
         case FSM_STOPPING:
                 enter_stopping(m);
                 return;

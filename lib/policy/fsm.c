@@ -31,6 +31,7 @@ static const char *const states[_FSM_STATE_MAX] = {
         [FSM_SERVICES] = "starting-services",
         [FSM_READY] = "ready",
         [FSM_DEGRADED] = "degraded",
+        [FSM_REPAIR] = "repairing",
         [FSM_BUSY] = "busy",
         [FSM_BACKOFF] = "backoff",
         [FSM_STUCK] = "stuck",
@@ -50,6 +51,7 @@ static const char *const events[_FSM_EV_MAX] = {
         [FSM_EV_TIMER] = "timer",
         [FSM_EV_LOST] = "lost",
         [FSM_EV_HEALED] = "healed",
+        [FSM_EV_REPAIR] = "repair",
         [FSM_EV_STOP] = "stop",
 };
 
@@ -73,7 +75,8 @@ const char *fsm_event_to_string(FsmEventType type)
 
 bool fsm_state_is_kernel_operation(FsmState state)
 {
-        return state == FSM_CLEAR || state == FSM_LOAD || state == FSM_UNLOAD || state == FSM_STUCK;
+        return state == FSM_CLEAR || state == FSM_LOAD || state == FSM_REPAIR || state == FSM_UNLOAD ||
+               state == FSM_STUCK;
 }
 
 bool fsm_state_is_stage(FsmState state)
@@ -199,6 +202,12 @@ static void unloaded(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 settle(fsm, fsm->code == CODE_OK ? code : fsm->code, now, actions);
 }
 
+/* However a repair went: the watch sees what is there now, and says so. */
+static void repaired(Fsm *fsm, usec_t now, FsmActions *actions)
+{
+        enter(fsm, fsm->stop_wanted ? FSM_STOPPING : FSM_DEGRADED, now, actions);
+}
+
 static void on_done(Fsm *fsm, usec_t now, FsmActions *actions)
 {
         FsmState state = fsm->state == FSM_STUCK ? fsm->stuck_in : fsm->state;
@@ -207,6 +216,8 @@ static void on_done(Fsm *fsm, usec_t now, FsmActions *actions)
                 enter(fsm, FSM_UNLOAD, now, actions);
         } else if (state == FSM_UNLOAD) {
                 unloaded(fsm, CODE_OK, now, actions);
+        } else if (state == FSM_REPAIR) {
+                repaired(fsm, now, actions);
         } else if (fsm_state_is_stage(state)) {
                 /* Waiting for holders made the delays grow; it was no failure of what comes now. */
                 if (state == FSM_CLEAR)
@@ -224,6 +235,8 @@ static void on_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 enter(fsm, FSM_UNLOAD, now, actions);
         } else if (state == FSM_UNLOAD) {
                 unloaded(fsm, code, now, actions);
+        } else if (state == FSM_REPAIR) {
+                repaired(fsm, now, actions);
         } else if (fsm_state_is_stage(state) || state == FSM_CHECK) {
                 fail(fsm, code, now, actions);
         }
@@ -235,6 +248,8 @@ static void on_busy(Fsm *fsm, usec_t now, FsmActions *actions)
 
         if (state == FSM_UNLOAD)
                 unloaded(fsm, CODE_BUSY, now, actions);
+        else if (state == FSM_REPAIR)
+                repaired(fsm, now, actions);
         else if (state == FSM_CLEAR && fsm->stop_wanted)
                 enter(fsm, FSM_STOPPING, now, actions);
         else if (state == FSM_CLEAR)
@@ -243,7 +258,7 @@ static void on_busy(Fsm *fsm, usec_t now, FsmActions *actions)
 
 static void on_overdue(Fsm *fsm, usec_t now, FsmActions *actions)
 {
-        if (fsm->state != FSM_CLEAR && fsm->state != FSM_LOAD && fsm->state != FSM_UNLOAD)
+        if (!fsm_state_is_kernel_operation(fsm->state) || fsm->state == FSM_STUCK)
                 return;
 
         fsm->stuck_in = fsm->state;
@@ -277,7 +292,7 @@ static void on_planned(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *
 
 static void on_lost(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
-        if (fsm->state == FSM_DEGRADED) {
+        if (fsm->state == FSM_DEGRADED || fsm->state == FSM_REPAIR) {
                 fsm->code = code;
         } else if (fsm->state == FSM_READY) {
                 fsm->code = code;
@@ -296,6 +311,7 @@ static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
         switch (fsm->state) {
         case FSM_CLEAR:
         case FSM_LOAD:
+        case FSM_REPAIR:
         case FSM_UNLOAD:
         case FSM_STUCK:
                 /* finit_module(2) and delete_module(2) cannot be called back, only waited for. */
@@ -371,6 +387,10 @@ void fsm_step(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *ret)
         case FSM_EV_HEALED:
                 if (fsm->state == FSM_DEGRADED)
                         advance(fsm, now, ret);
+                return;
+        case FSM_EV_REPAIR:
+                if (fsm->state == FSM_DEGRADED && !fsm->stop_wanted)
+                        enter(fsm, FSM_REPAIR, now, ret);
                 return;
         case FSM_EV_STOP:
                 on_stop(fsm, now, ret);

@@ -27,6 +27,7 @@ typedef enum FsmState {
         FSM_SERVICES,
         FSM_READY,
         FSM_DEGRADED, /* was ready; something it promised is gone */
+        FSM_REPAIR,   /* a kernel operation that may bring it back */
         FSM_BUSY,     /* somebody holds the driver that has to go; tries again */
         FSM_BACKOFF,  /* failed for a reason that may pass; tries again */
         FSM_STUCK,    /* a kernel operation does not return */
@@ -48,6 +49,7 @@ typedef enum FsmEventType {
         FSM_EV_TIMER,   /* the timer that was armed with .token elapsed */
         FSM_EV_LOST,    /* something that READY promised is gone: .code */
         FSM_EV_HEALED,  /* and it is back */
+        FSM_EV_REPAIR,  /* what is lost can be mended by a kernel operation, now */
         FSM_EV_STOP,    /* the administrator wants it all down */
         _FSM_EV_MAX,
         _FSM_EV_INVALID = -EINVAL,

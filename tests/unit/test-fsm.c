@@ -61,7 +61,11 @@ static Row plain[_FSM_STATE_MAX] = {
         [FSM_AWAIT_DEVICES] = BUILD_STAGE,
         [FSM_SERVICES] = BUILD_STAGE,
         [FSM_READY] = { [FSM_EV_LOST] = "degraded E", STOP("stopping CE") },
-        [FSM_DEGRADED] = { [FSM_EV_HEALED] = "ready E", STOP("stopping CE") },
+        [FSM_DEGRADED] = { [FSM_EV_HEALED] = "ready E",
+                        [FSM_EV_REPAIR] = "repairing E",
+                        STOP("stopping CE") },
+        [FSM_REPAIR] = { DONE("degraded E"), FAILED("degraded E"), BUSY("degraded E"), OVERDUE("stuck "),
+                        STOP(" T") },
         [FSM_BUSY] = { TIMER("checking E"), STOP("stopping CE") },
         [FSM_BACKOFF] = { TIMER("checking E"), STOP("stopping CE") },
         [FSM_STUCK] = { DONE("ready E"), FAILED("backoff ET"), STOP(" T") },
@@ -88,6 +92,8 @@ static Row ending[_FSM_STATE_MAX] = {
         [FSM_SERVICES] = BUILD_STAGE_ENDING,
         [FSM_READY] = { [FSM_EV_LOST] = "degraded E" },
         [FSM_DEGRADED] = { [FSM_EV_HEALED] = "stopping E" },
+        [FSM_REPAIR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T"),
+                        TIMER("stopped EX") },
         [FSM_BUSY] = { TIMER("checking E") },
         [FSM_BACKOFF] = { TIMER("checking E") },
         [FSM_STUCK] = { DONE("stopping E"), FAILED("stopping E"), TIMER("stopped EX") },
@@ -146,7 +152,8 @@ static void check_step(const Fsm *before, const Fsm *after, const FsmActions *ac
 
 static bool has_token(FsmEventType type)
 {
-        return type != FSM_EV_START && type != FSM_EV_LOST && type != FSM_EV_HEALED && type != FSM_EV_STOP;
+        return type != FSM_EV_START && type != FSM_EV_LOST && type != FSM_EV_HEALED &&
+               type != FSM_EV_REPAIR && type != FSM_EV_STOP;
 }
 
 static Fsm in_state(FsmState state)
@@ -288,6 +295,11 @@ static const struct {
         { FSM_CLEAR, FSM_EV_FAILED, false, "backoff ET" },
         { FSM_LOAD, FSM_EV_DONE, false, "ready E" },
         { FSM_LOAD, FSM_EV_DONE, true, "stopping E" },
+        { FSM_REPAIR, FSM_EV_DONE, false, "degraded E" },
+        { FSM_REPAIR, FSM_EV_FAILED, false, "degraded E" },
+        { FSM_REPAIR, FSM_EV_BUSY, false, "degraded E" },
+        { FSM_REPAIR, FSM_EV_DONE, true, "stopping E" },
+        { FSM_REPAIR, FSM_EV_BUSY, true, "stopping E" },
         { FSM_UNLOAD, FSM_EV_DONE, true, "stopped EX" },
         { FSM_UNLOAD, FSM_EV_BUSY, true, "stopped EX" },
         { FSM_UNLOAD, FSM_EV_FAILED, true, "stopped EX" },
@@ -729,6 +741,60 @@ START_TEST(test_story_lost_and_healed)
 }
 END_TEST
 
+/* A repair ends where it began, however it went: the watch decides what follows. */
+START_TEST(test_story_repair)
+{
+        static const FsmEventType answers[] = { FSM_EV_DONE, FSM_EV_FAILED, FSM_EV_BUSY };
+        Story s = begin(0, "ready E");
+
+        HAPPENS(&s, FSM_EV_REPAIR, NULL);
+        HAPPENS(&s, FSM_EV_LOST, "degraded E", .code = CODE_DEVICES_LOST);
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
+                HAPPENS(&s, FSM_EV_REPAIR, "repairing E");
+                HAPPENS(&s, FSM_EV_REPAIR, NULL);
+                HAPPENS(&s, FSM_EV_HEALED, NULL);
+                ck_assert_int_eq(s.fsm.code, CODE_DEVICES_LOST);
+                HAPPENS(&s, answers[i], "degraded E", .code = CODE_LOAD_FAILED);
+                ck_assert_int_eq(s.fsm.code, CODE_DEVICES_LOST);
+        }
+        HAPPENS(&s, FSM_EV_HEALED, "ready E");
+        check_ready(&s);
+}
+END_TEST
+
+/* What else is lost meanwhile is not forgotten. */
+START_TEST(test_story_lost_while_repairing)
+{
+        Story s = begin(0, "ready E");
+
+        HAPPENS(&s, FSM_EV_LOST, "degraded E", .code = CODE_DEVICES_LOST);
+        HAPPENS(&s, FSM_EV_REPAIR, "repairing E");
+        HAPPENS(&s, FSM_EV_LOST, NULL, .code = CODE_MODULES_LOST);
+        HAPPENS(&s, FSM_EV_OVERDUE, "stuck ");
+        HAPPENS(&s, FSM_EV_DONE, "degraded E");
+        ck_assert_int_eq(s.fsm.code, CODE_MODULES_LOST);
+}
+END_TEST
+
+START_TEST(test_story_stop_while_repairing)
+{
+        Story s = begin(0, "ready E");
+
+        HAPPENS(&s, FSM_EV_LOST, "degraded E", .code = CODE_DEVICES_LOST);
+        HAPPENS(&s, FSM_EV_REPAIR, "repairing E");
+        HAPPENS(&s, FSM_EV_STOP, " T");
+        ck_assert_uint_eq(s.actions.items[0].due, s.now + GIVE);
+        if (_i == 0) {
+                HAPPENS(&s, FSM_EV_DONE, "stopping E");
+                HAPPENS(&s, FSM_EV_DONE, "unloading E");
+        } else {
+                HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
+                HAPPENS(&s, FSM_EV_TIMER, "stopped EX");
+                ck_assert_int_eq(s.fsm.code, CODE_STUCK);
+        }
+}
+END_TEST
+
 /* "infinity" may be configured for both spans: never means never, not at once. */
 START_TEST(test_infinite_spans)
 {
@@ -805,7 +871,8 @@ START_TEST(test_kinds_of_states)
         for (FsmState s = 0; s < _FSM_STATE_MAX; s++) {
                 ck_assert_int_eq(fsm_state_is_stage(s), s >= FSM_ADOPT && s <= FSM_SERVICES);
                 ck_assert_int_eq(fsm_state_is_kernel_operation(s),
-                                s == FSM_CLEAR || s == FSM_LOAD || s == FSM_UNLOAD || s == FSM_STUCK);
+                                s == FSM_CLEAR || s == FSM_LOAD || s == FSM_REPAIR || s == FSM_UNLOAD ||
+                                                s == FSM_STUCK);
         }
 }
 END_TEST
@@ -825,5 +892,7 @@ UNIT_MAIN("fsm", UNIT_LOOP(test_every_event, _FSM_STATE_MAX),
                 UNIT_TEST(test_story_busy_clear), UNIT_TEST(test_story_stop_while_busy),
                 UNIT_TEST(test_story_stop_while_clearing), UNIT_TEST(test_story_stuck_and_back),
                 UNIT_TEST(test_story_stop_while_stuck), UNIT_TEST(test_story_stuck_while_stopping),
-                UNIT_TEST(test_story_lost_and_healed), UNIT_TEST(test_infinite_spans),
-                UNIT_TEST(test_random_walks), UNIT_TEST(test_names), UNIT_TEST(test_kinds_of_states))
+                UNIT_TEST(test_story_lost_and_healed), UNIT_TEST(test_story_repair),
+                UNIT_TEST(test_story_lost_while_repairing), UNIT_LOOP(test_story_stop_while_repairing, 2),
+                UNIT_TEST(test_infinite_spans), UNIT_TEST(test_random_walks), UNIT_TEST(test_names),
+                UNIT_TEST(test_kinds_of_states))
