@@ -12,7 +12,7 @@ __nvidia_driver_settings='
         Store.Directory= Store.Keep=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.CreateNodes= Devices.CreateOnHost=
-        Stop.TimeoutSec= Stop.UnloadLostGpu=
+        Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=
         Watch.KernelLog= Watch.QuietSec=
         Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec=
         Services.Persistenced= Services.FabricManager= Services.Required= Services.StartTimeoutSec= Services.StopTimeoutSec=

@@ -120,6 +120,25 @@ static int check_delays(Config *config, char ***problems)
                         delay, delay));
 }
 
+/* Asked to end and not given the time to: nobody means that. */
+static int check_grace(Config *config, char ***problems)
+{
+        _cleanup_free_ char *grace = NULL, *timeout = NULL, *half = NULL;
+
+        if (config->stop_policy != STOP_POLICY_EVICT || config->stop_grace < config->stop_timeout)
+                return 0;
+
+        grace = str_from_usec(config->stop_grace);
+        timeout = str_from_usec(config->stop_timeout);
+        config->stop_grace = config->stop_timeout / 2;
+        half = str_from_usec(config->stop_grace);
+        if (!grace || !timeout || !half)
+                return err_origin(-ENOMEM);
+        return err_trace(strv_pushf(problems,
+                        "[Stop] GraceSec=: %s leaves nothing of TimeoutSec= (%s), using %s", grace, timeout,
+                        half));
+}
+
 /* A certificate alone signs nothing, and whoever wrote it believes that it does. */
 static int check_signing(const Config *config, char ***problems)
 {
@@ -189,6 +208,9 @@ int config_check(Config *config, char ***ret_problems)
         if (r)
                 return err_trace(r);
         r = check_delays(config, &problems);
+        if (r)
+                return err_trace(r);
+        r = check_grace(config, &problems);
         if (r)
                 return err_trace(r);
         r = check_signing(config, &problems);

@@ -46,6 +46,26 @@ DriverChoice driver_choice_from_string(const char *name)
         return _DRIVER_CHOICE_INVALID;
 }
 
+static const char *const stop_policies[] = {
+        [STOP_POLICY_LEAVE] = "leave",
+        [STOP_POLICY_WAIT] = "wait",
+        [STOP_POLICY_EVICT] = "evict",
+};
+_Static_assert(ELEMENTSOF(stop_policies) == _STOP_POLICY_MAX, "each policy has a name");
+
+const char *stop_policy_to_string(StopPolicy policy)
+{
+        return policy >= 0 && policy < _STOP_POLICY_MAX ? stop_policies[policy] : NULL;
+}
+
+StopPolicy stop_policy_from_string(const char *name)
+{
+        for (StopPolicy policy = 0; policy < _STOP_POLICY_MAX; policy++)
+                if (streq(stop_policies[policy], name))
+                        return policy;
+        return _STOP_POLICY_INVALID;
+}
+
 /* "535.261.03", "535": digits and dots. */
 static bool version_is_valid(const char *s)
 {
@@ -253,6 +273,16 @@ static int parse_type(const char *value, DriverChoice *field)
         return 0;
 }
 
+static int parse_policy(const char *value, StopPolicy *field)
+{
+        StopPolicy policy = stop_policy_from_string(value);
+
+        if (policy < 0)
+                return CONFIG_E_BAD_VALUE;
+        *field = policy;
+        return 0;
+}
+
 static int parse_auto(const char *value, ConfigAuto *field)
 {
         bool yes = false;
@@ -293,6 +323,8 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return str_to_bool(value, field) ? CONFIG_E_BAD_VALUE : 0;
         case CONFIG_AUTO:
                 return parse_auto(value, field);
+        case CONFIG_POLICY:
+                return parse_policy(value, field);
         case CONFIG_NAMES:
                 return parse_names(value, append, config_service_name_is_valid, streq, field);
         case _CONFIG_KIND_MAX:
@@ -334,6 +366,7 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_DELAY:
         case CONFIG_BOOL:
         case CONFIG_AUTO:
+        case CONFIG_POLICY:
         case _CONFIG_KIND_MAX:
                 break;
         }
@@ -366,6 +399,8 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("yes or no");
         case CONFIG_AUTO:
                 return strdup("yes, no or auto");
+        case CONFIG_POLICY:
+                return strdup("one of leave, wait and evict");
         case CONFIG_NAMES:
                 return strdup("names of services with blanks between them");
         case _CONFIG_KIND_MAX:

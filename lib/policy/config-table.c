@@ -137,6 +137,17 @@ const ConfigKey config_keys[] = {
                         "How long to wait on stop for programs to let go of the driver. After that the driver stays "
                         "loaded for them, and the daemon ends with the names of those who hold it. The default "
                         "is inside of the ten seconds that docker stop gives."),
+        KEY("Stop", "Policy", CONFIG_POLICY, stop_policy, "leave",
+                        "What a stop does about programs that use the driver. With leave they get TimeoutSec= to let go of "
+                        "it by themselves. With wait the daemon waits for them for as long as they take, so the "
+                        "service manager's own limit has to be raised with it (TimeoutStopSec= of the unit, docker stop "
+                        "--time, terminationGracePeriodSeconds). With evict they are asked to end (SIGTERM) at once. In all cases "
+                        "nvidia-drm is unloaded first if nobody uses it, even if the rest has to stay."),
+        KEY("Stop", "GraceSec", CONFIG_DELAY, stop_grace, "4s",
+                        "With Policy=evict, how long a program has to end after SIGTERM. It is part of TimeoutSec=, which "
+                        "must be longer."),
+        KEY("Stop", "Kill", CONFIG_BOOL, stop_kill, "no",
+                        "With Policy=evict, whether a program that is still there after GraceSec= is killed (SIGKILL)."),
         KEY("Stop", "UnloadLostGpu", CONFIG_BOOL, unload_lost_gpu, "no",
                         "Whether the modules are unloaded although a GPU that they are bound to has fallen off the bus. "
                         "That is known to hang inside the kernel, so by default the driver is left as it is and the "

@@ -22,6 +22,7 @@ typedef enum ConfigKind {
         CONFIG_DELAY,   /* usec_t, at most a day */
         CONFIG_BOOL,    /* bool */
         CONFIG_AUTO,    /* ConfigAuto */
+        CONFIG_POLICY,  /* StopPolicy */
         CONFIG_NAMES,   /* char **, of services */
         _CONFIG_KIND_MAX,
 } ConfigKind;

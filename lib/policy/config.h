@@ -23,6 +23,18 @@ DriverChoice driver_choice_from_string(const char *name);
 
 #define CONFIG_PKCS11 "pkcs11:" /* what the URI of a key in a token begins with */
 
+/* What a stop does about programs that use the driver. */
+typedef enum StopPolicy {
+        STOP_POLICY_LEAVE, /* what they use stays loaded, the daemon ends without it */
+        STOP_POLICY_WAIT,  /* the daemon ends when they have */
+        STOP_POLICY_EVICT, /* they are asked to end */
+        _STOP_POLICY_MAX,
+        _STOP_POLICY_INVALID = -EINVAL,
+} StopPolicy;
+
+const char *stop_policy_to_string(StopPolicy policy);
+StopPolicy stop_policy_from_string(const char *name);
+
 /* What is decided by the machine unless the administrator does. */
 typedef enum ConfigAuto {
         CONFIG_AUTO_AUTO,
@@ -80,6 +92,9 @@ typedef struct Config {
         bool create_on_host;
 
         usec_t stop_timeout;
+        StopPolicy stop_policy;
+        usec_t stop_grace;
+        bool stop_kill;
         bool unload_lost_gpu;
 
         bool watch_kernel_log;
@@ -160,7 +175,7 @@ int config_set_from_environment(Config *config, const char *name, const char *va
  *                      instead; NULL if there is none; owned by the caller
  *
  * Afterwards: modules contains nvidia, and nvidia-modeset if it contains
- * nvidia-drm; retry_delay <= retry_max_delay; every required service has a
+ * nvidia-drm; retry_delay <= retry_max_delay; stop_grace < stop_timeout; every required service has a
  * name that means something.
  *
  * Return: 0 or -ENOMEM.

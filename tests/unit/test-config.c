@@ -51,6 +51,9 @@ START_TEST(test_defaults)
         ck_assert_uint_eq(c->load_timeout, 60 * USEC_PER_SEC);
         ck_assert_uint_eq(c->device_timeout, 30 * USEC_PER_SEC);
         ck_assert_uint_eq(c->stop_timeout, 8 * USEC_PER_SEC);
+        ck_assert_int_eq(c->stop_policy, STOP_POLICY_LEAVE);
+        ck_assert_uint_eq(c->stop_grace, 4 * USEC_PER_SEC);
+        ck_assert(!c->stop_kill);
         ck_assert(!c->unload_lost_gpu);
         ck_assert(c->watch_kernel_log);
         ck_assert_uint_eq(c->watch_quiet, 10 * USEC_PER_MINUTE);
@@ -122,6 +125,9 @@ static const struct {
         { "Devices", "CreateNodes", "no" },
         { "Devices", "CreateOnHost", "no" },
         { "Stop", "TimeoutSec", "250ms" },
+        { "Stop", "Policy", "evict" },
+        { "Stop", "GraceSec", "1s" },
+        { "Stop", "Kill", "yes" },
         { "Stop", "UnloadLostGpu", "yes" },
         { "Watch", "KernelLog", "no" },
         { "Watch", "QuietSec", "5s" },
@@ -162,6 +168,8 @@ static char *field_text(const Config *config, const ConfigKey *key)
                 return strdup(autos[*(const ConfigAuto *)field]);
         case CONFIG_TYPE:
                 return strdup(driver_choice_to_string(*(const DriverChoice *)field));
+        case CONFIG_POLICY:
+                return strdup(stop_policy_to_string(*(const StopPolicy *)field));
         case CONFIG_NUMBER:
                 return str_format("%u", *(const unsigned *)field);
         case CONFIG_BOOL:
@@ -246,6 +254,7 @@ static const struct {
         { "Driver", "Version", "\"535.261.03\"", CONFIG_E_BAD_VALUE, "expected" },
         { "Driver", "Version", "../../etc", CONFIG_E_BAD_VALUE, "expected" },
         { "Driver", "Type", "Open", CONFIG_E_BAD_VALUE, "one of auto, proprietary and open" },
+        { "Stop", "Policy", "kill", CONFIG_E_BAD_VALUE, "one of leave, wait and evict" },
         { "Driver", "Source", "usr/src", CONFIG_E_BAD_VALUE, "absolute path" },
         { "Driver", "Source", "\"/usr/src\"", CONFIG_E_BAD_VALUE, "without quotes" },
         { "Driver", "Source", "/", CONFIG_E_BAD_VALUE, "not / itself" },
@@ -442,6 +451,16 @@ START_TEST(test_choice_names)
 }
 END_TEST
 
+START_TEST(test_policy_names)
+{
+        for (StopPolicy i = 0; i < _STOP_POLICY_MAX; i++)
+                ck_assert_int_eq(stop_policy_from_string(stop_policy_to_string(i)), i);
+        ck_assert_ptr_null(stop_policy_to_string(_STOP_POLICY_MAX));
+        ck_assert_ptr_null(stop_policy_to_string(_STOP_POLICY_INVALID));
+        ck_assert_int_eq(stop_policy_from_string(""), _STOP_POLICY_INVALID);
+}
+END_TEST
+
 START_TEST(test_check_finds_nothing)
 {
         _cleanup_(config_freep) Config *c = new_config();
@@ -480,6 +499,23 @@ START_TEST(test_check_mends)
 
         ck_assert_int_eq(config_check(c, &again), 0);
         ck_assert_uint_eq(strv_length(again), 1); /* what has no remedy is only told */
+}
+END_TEST
+
+START_TEST(test_check_grace)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_strv_ char **problems = NULL, **none = NULL;
+
+        assign(c, "Stop", "GraceSec", "8s");
+        ck_assert_int_eq(config_check(c, &none), 0);
+        ck_assert_ptr_null(none); /* nobody is evicted */
+        assign(c, "Stop", "Policy", "evict");
+        ck_assert_int_eq(config_check(c, &problems), 0);
+        ck_assert_str_eq(problems[0], "[Stop] GraceSec=: 8s leaves nothing of TimeoutSec= (8s), using 4s");
+        ck_assert_uint_eq(c->stop_grace, 4 * USEC_PER_SEC);
+        ck_assert_int_eq(config_check(c, &none), 0);
+        ck_assert_ptr_null(none);
 }
 END_TEST
 
@@ -585,6 +621,7 @@ UNIT_MAIN("config", UNIT_TEST(test_defaults), UNIT_TEST(test_free_is_total), UNI
                 UNIT_TEST(test_earlier_value_is_kept), UNIT_TEST(test_paths), UNIT_TEST(test_lists),
                 UNIT_TEST(test_parameters), UNIT_LOOP(test_environment, ELEMENTSOF(variables)),
                 UNIT_TEST(test_environment_names), UNIT_TEST(test_choice_names),
-                UNIT_TEST(test_check_finds_nothing), UNIT_TEST(test_check_mends),
-                UNIT_TEST(test_check_modeset), UNIT_TEST(test_check_signing), UNIT_TEST(test_shipped_file),
+                UNIT_TEST(test_policy_names), UNIT_TEST(test_check_finds_nothing),
+                UNIT_TEST(test_check_mends), UNIT_TEST(test_check_modeset), UNIT_TEST(test_check_grace),
+                UNIT_TEST(test_check_signing), UNIT_TEST(test_shipped_file),
                 UNIT_TEST(test_shipped_file_is_the_defaults), UNIT_TEST(test_man_names_everything))
