@@ -35,7 +35,8 @@ Code helper_delete(char **arguments);
 /* helper-verify.c */
 Code helper_verify(char **arguments);
 
-/* worker-probe.c, worker-store.c */
+/* worker-holders.c, worker-probe.c, worker-store.c */
+Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
 Code worker_seal(char **arguments);
 Code worker_verify(char **arguments);

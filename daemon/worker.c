@@ -2,9 +2,9 @@
 
 /*
  * nvidia-driverd-worker: what takes time on disk (digests, fsync, removing
- * trees) and the host's own modules, which libkmod finds and inserts. A
- * program of its own beside the helper, because it needs libraries and the
- * helper must start at once.
+ * trees) or in /proc (who holds the driver), and the host's own modules, which
+ * libkmod finds and inserts. A program of its own beside the helper, because it
+ * needs libraries and the helper must start at once.
  */
 
 #include "helper.h"
@@ -12,6 +12,7 @@
 int main(int argc, char **argv)
 {
         static const HelperOperation operations[] = {
+                { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },
                 { "seal", 2, "DIRECTORY BUILDS", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
