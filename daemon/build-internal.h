@@ -88,3 +88,9 @@ void build_run_prepare(Build *b);
 void build_run_compile(Build *b);
 void build_run_link(Build *b);
 void build_run_publish(Build *b);
+
+/* The modules in staging/build are complete: checks them and ends the stage. */
+void build_check(Build *b);
+
+/* An answer of the worker that a check may give. */
+void build_check_line(Build *b, const char *line);

@@ -105,7 +105,7 @@ static void link_next(Build *b)
                         build_step(b, &step, NULL, on_linked);
                 return;
         }
-        build_succeed(b);
+        build_check(b);
 }
 
 static void on_linker_line(Build *b, const char *line)

@@ -293,6 +293,8 @@ static void on_worker_line(Build *b, const char *line)
                 (void)str_replace(&b->answer_detail, value);
         else if ((value = startswith(line, HELPER_KEY_BUILD "=")))
                 (void)str_replace(&b->result, value);
+        else
+                build_check_line(b, line);
 }
 
 void build_worker(Build *b, BuildStepDone done, const char *operation, ...)

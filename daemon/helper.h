@@ -15,6 +15,12 @@
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
 #define HELPER_KEY_MODULE "module" /* a module of the host that has been looked after */
 
+/* Of the worker's check: */
+#define HELPER_KEY_NOTE    "note"    /* worth a line in the log, no failure */
+#define HELPER_KEY_DEBUG   "debug"   /* a module with debugging information */
+#define HELPER_KEY_DEFECT  "defect"  /* one of perhaps hundreds; "detail" has the first few */
+#define HELPER_KEY_CHECKED "checked" /* what was looked at */
+
 typedef struct HelperOperation {
         const char *name;
         int n_arguments; /* at least */
@@ -35,7 +41,8 @@ Code helper_delete(char **arguments);
 /* helper-verify.c */
 Code helper_verify(char **arguments);
 
-/* worker-holders.c, worker-probe.c, worker-store.c */
+/* worker-check.c, worker-holders.c, worker-probe.c, worker-store.c */
+Code worker_check(char **arguments);
 Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
 Code worker_seal(char **arguments);

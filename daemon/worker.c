@@ -12,6 +12,7 @@
 int main(int argc, char **argv)
 {
         static const HelperOperation operations[] = {
+                { "check", 2, "DIRECTORY TREE", worker_check },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },
                 { "seal", 2, "DIRECTORY BUILDS", worker_seal },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The one place that talks to libkmod. It knows three things well that we do
+ * Modules by libkmod. It knows three things well that we do
  * not want to know: what is in a module file (compressed or not), how
  * modules.dep, aliases and /etc/modprobe.d hang together, and modprobe's order
  * of soft dependencies.
@@ -112,6 +112,7 @@ void kmodule_info_done(KmoduleInfo *info)
         free(info->version);
         free(info->srcversion);
         free(info->license);
+        free(info->retpoline);
         free(info->signer);
         strv_free(info->depends);
         *info = (KmoduleInfo){};
@@ -129,6 +130,7 @@ static int take_info(KmoduleInfo *info, const char *key, const char *value)
                 { "version", &info->version },
                 { "srcversion", &info->srcversion },
                 { "license", &info->license },
+                { "retpoline", &info->retpoline },
                 { "signer", &info->signer },
         };
 

@@ -24,6 +24,7 @@ typedef struct KmoduleInfo {
         char *version;
         char *srcversion;
         char *license;
+        char *retpoline; /* "Y" */
         char *signer;
         char **depends; /* module names as written there */
 } KmoduleInfo;

@@ -4,31 +4,14 @@
 tried again without leaving anything behind."""
 
 import contextlib
-import json
 import os
 import subprocess
 
+from failurechecks import failed
 from harness import MODULES, STORE, TREE, Skip, check, check_equal, main, note, story, wait_until
 
 ERROR = "  CC [M]  $PWD/nvidia/nv-pci.o\\n$PWD/nvidia/nv-pci.c:42:9: error: implicit declaration of function " \
         "'pci_gone'\\nmake[2]: *** [x.o] Error 1"
-
-
-def failed(m, d, code, status, *texts):
-    check_equal(d.wait(), status, "exit status")
-    check_equal(d.sent("READY"), [], "READY")
-    check(f"[{code}]" in d.log() and "Next step:" in d.log(), f"code and next step in the log:\n{d.log()}")
-    check(any(t.startswith("Failed: ") and t.endswith(f"({code})") for t in d.texts()), f"STATUS: {d.texts()}")
-    p = m.run("status")
-    check_equal(p.returncode, 3, "exit status of nvidia-driver status")
-    check(f"[{code}]" in p.stdout and "Next step:" in p.stdout, p.stdout)
-    for text in texts:
-        check(text in d.log(), f"{text!r} in the log:\n{d.log()}")
-        check(text in p.stdout, f"{text!r} in the status:\n{p.stdout}")
-    j = json.loads(m.run("status", "--json").stdout)
-    check_equal((j["state"], j["code"]), ("failed", code), "status --json")
-    wait_until(lambda: not m.staging(), f"staging directories that are left: {m.staging()}")
-    wait_until(lambda: not m.processes(), f"processes that are left: {m.processes()}")
 
 
 @story("compile error: code, first error line, kept log, exit status 20")

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The end of LINK: the worker holds the finished modules against the kernel
+ * they are for. What the kernel would refuse ends the build here, before
+ * anybody tries to load it; the whole list of defects is in build.log.
+ */
+
+#include <syslog.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "build-internal.h"
+#include "helper.h"
+
+static void on_checked(Build *b, const JobResult *result)
+{
+        Code code = result->status < 0 ? CODE_LINK_FAILED : code_from_exit_status(result->status);
+
+        if (code == CODE_OK)
+                build_succeed(b);
+        else
+                build_fail(b, code > CODE_OK ? code : CODE_LINK_FAILED, "%s", strempty(b->answer_detail));
+}
+
+void build_check_line(Build *b, const char *line)
+{
+        const char *value;
+
+        if ((value = startswith(line, HELPER_KEY_NOTE "=")))
+                build_log(b, LOG_WARNING, "%s.", value);
+        else if ((value = startswith(line, HELPER_KEY_CHECKED "=")))
+                build_log(b, LOG_INFO, "Checked %s against kernel %s.", value, b->request.kernel->release);
+        else if ((value = startswith(line, HELPER_KEY_DEBUG "=")) && !b->request.config->build_debug_info)
+                build_log(b, LOG_WARNING, "%s has debugging information although DebugInfo=no, ignoring.",
+                                value);
+}
+
+void build_check(Build *b)
+{
+        _cleanup_free_ char *modules = build_path(b, "build"),
+                            *tree = build_host_path(b, build_tree(b)->path);
+
+        if (modules && tree)
+                build_worker(b, on_checked, "check", modules, tree, NULL);
+        else
+                build_fatal(b, -ENOMEM, "check");
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The section headers of an ELF file. The file may be anything: every offset
+ * is checked by reading, every size bounded before memory is asked for.
+ */
+
+#include <elf.h>
+
+#include "base/result.h"
+#include "sys/elfsections.h"
+
+enum { NAMES_SIZE_MAX = 16 * 1024 * 1024 }; /* -ffunction-sections makes a name per function */
+
+/* All of it or ELFSECTIONS_E_FORMAT. */
+static int read_at(int fd, void *buffer, size_t size, uint64_t offset)
+{
+        size_t done = 0;
+
+        if (offset > INT64_MAX - size)
+                return ELFSECTIONS_E_FORMAT;
+        while (done < size) {
+                ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_origin(-errno);
+                if (n == 0)
+                        return ELFSECTIONS_E_FORMAT;
+                done += (size_t)n;
+        }
+        return 0;
+}
+
+static bool is_ours(const Elf64_Ehdr *h)
+{
+        const unsigned char order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
+
+        return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == ELFCLASS64 &&
+               h->e_ident[EI_DATA] == order && h->e_shentsize == sizeof(Elf64_Shdr);
+}
+
+/* The section headers, and the table of their names with a NUL at its end. */
+static int read_tables(int fd, Elf64_Shdr **ret, size_t *ret_n, char **ret_names, size_t *ret_size)
+{
+        _cleanup_free_ Elf64_Shdr *headers = NULL;
+        _cleanup_free_ char *names = NULL;
+        Elf64_Ehdr elf;
+        size_t size;
+        int r;
+
+        r = read_at(fd, &elf, sizeof(elf), 0);
+        if (r)
+                return r;
+        if (!is_ours(&elf) || elf.e_shnum == 0 || elf.e_shstrndx >= elf.e_shnum)
+                return ELFSECTIONS_E_FORMAT;
+
+        headers = calloc(elf.e_shnum, sizeof(*headers));
+        if (!headers)
+                return err_origin(-ENOMEM);
+        r = read_at(fd, headers, elf.e_shnum * sizeof(*headers), elf.e_shoff);
+        if (r)
+                return r;
+
+        if (headers[elf.e_shstrndx].sh_size > NAMES_SIZE_MAX)
+                return ELFSECTIONS_E_FORMAT;
+        size = (size_t)headers[elf.e_shstrndx].sh_size;
+        names = calloc(1, size + 1);
+        if (!names)
+                return err_origin(-ENOMEM);
+        r = read_at(fd, names, size, headers[elf.e_shstrndx].sh_offset);
+        if (r)
+                return r;
+
+        *ret = TAKE_PTR(headers);
+        *ret_n = elf.e_shnum;
+        *ret_names = TAKE_PTR(names);
+        *ret_size = size;
+        return 0;
+}
+
+int elfsections_has(int fd, const char *name, bool *ret)
+{
+        _cleanup_free_ Elf64_Shdr *headers = NULL;
+        _cleanup_free_ char *names = NULL;
+        size_t n = 0, size = 0;
+        int r;
+
+        r = read_tables(fd, &headers, &n, &names, &size);
+        if (r)
+                return r < 0 ? err_trace(r) : ELFSECTIONS_E_FORMAT;
+
+        *ret = false;
+        for (size_t i = 0; i < n; i++)
+                if (headers[i].sh_name < size && headers[i].sh_size > 0 &&
+                                streq(names + headers[i].sh_name, name))
+                        *ret = true;
+        return 0;
+}
