@@ -196,6 +196,21 @@ static int check_required(Config *config, char ***problems)
         return 0;
 }
 
+/* The one that keeps hands off wins; the other may be a leftover, and whoever wrote it is told. */
+static int check_addresses(const Config *config, char ***problems)
+{
+        STRV_FOREACH (address, config->include) {
+                int r;
+
+                if (!strv_contains(config->exclude, *address))
+                        continue;
+                r = strv_pushf(problems, "[Devices] Include=%s: also in Exclude=, which wins", *address);
+                if (r)
+                        return err_trace(r);
+        }
+        return 0;
+}
+
 int config_check(Config *config, char ***ret_problems)
 {
         _cleanup_strv_ char **problems = NULL;
@@ -220,6 +235,9 @@ int config_check(Config *config, char ***ret_problems)
         if (r)
                 return err_trace(r);
         r = check_required(config, &problems);
+        if (r)
+                return err_trace(r);
+        r = check_addresses(config, &problems);
         if (r)
                 return err_trace(r);
 

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "policy/config-table.h"
+#include "policy/pciaddress.h"
 
 enum {
         MODULE_NAME_MAX = 55, /* the kernel's MODULE_NAME_LEN on 64 bits, less the NUL */
@@ -243,6 +244,38 @@ static int parse_names(const char *value, bool append, bool (*valid)(const char 
         return 0;
 }
 
+static bool any_name(const char *s)
+{
+        return true;
+}
+
+/* Two ways to write one address are one address. */
+static int parse_addresses(const char *value, bool append, char ***field)
+{
+        _cleanup_strv_ char **words = NULL, **addresses = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = strv_split(value, " \t,", &words);
+        if (r)
+                return err_trace(r);
+        STRV_FOREACH (word, words) {
+                char address[PCI_ADDRESS_SIZE];
+
+                if (!pci_address_parse(*word, address))
+                        return CONFIG_E_BAD_VALUE;
+                r = strv_push(&addresses, address);
+                if (r)
+                        return err_trace(r);
+        }
+
+        text = strv_join(addresses, " ");
+        if (!text)
+                return err_origin(-ENOMEM);
+        r = parse_names(text, append, any_name, streq, field);
+        return r < 0 ? err_trace(r) : r;
+}
+
 static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
 {
         uint64_t number;
@@ -327,6 +360,8 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_policy(value, field);
         case CONFIG_NAMES:
                 return parse_names(value, append, config_service_name_is_valid, streq, field);
+        case CONFIG_ADDRESSES:
+                return parse_addresses(value, append, field);
         case _CONFIG_KIND_MAX:
                 break;
         }
@@ -358,6 +393,7 @@ void config_clear(const ConfigKey *key, void *field)
                 break;
         case CONFIG_MODULES:
         case CONFIG_NAMES:
+        case CONFIG_ADDRESSES:
                 *(char ***)field = strv_free(*(char ***)field);
                 break;
         case CONFIG_TYPE:
@@ -403,6 +439,8 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("one of leave, wait and evict");
         case CONFIG_NAMES:
                 return strdup("names of services with blanks between them");
+        case CONFIG_ADDRESSES:
+                return strdup("PCI addresses such as 0000:01:00.0 or 01:00.0 with blanks between them");
         case _CONFIG_KIND_MAX:
                 break;
         }

@@ -122,6 +122,20 @@ const ConfigKey config_keys[] = {
         KEY("Load", "DeviceTimeoutSec", CONFIG_SPAN, device_timeout, "30s",
                         "How long to wait for the device nodes of every GPU once the modules are loaded."),
 
+        KEY("Devices", "Include", CONFIG_ADDRESSES, include, "",
+                        "PCI addresses of the GPUs to use. If empty, all NVIDIA GPUs are used. Assignments add up as "
+                        "those of Modules= do."),
+        KEY("Devices", "Exclude", CONFIG_ADDRESSES, exclude, "",
+                        "PCI addresses of GPUs to leave alone, also if they are in Include=. They are not waited for, "
+                        "not complained of and not counted. The driver binds every GPU that is free; so that it does "
+                        "not bind these, or those that are missing in Include=, their driver_override= is set to "
+                        "nvidia-driverd-excluded as long as our driver is loaded, unless somebody else has set it. "
+                        "Assignments add up as those of Modules= do."),
+        KEY("Devices", "TakeOver", CONFIG_BOOL, take_over, "no",
+                        "Whether a GPU that is to be used and is bound to another driver, such as nouveau or vfio-pci, "
+                        "is taken from it. With no, nothing is done and the reason is gpu-claimed. With yes, the GPU is "
+                        "unbound, a driver_override= is cleared, and nouveau is unloaded if nothing else uses "
+                        "it. GPUs in use are waited for. They are not given back on stop."),
         KEY("Devices", "CreateNodes", CONFIG_BOOL, create_nodes, "yes",
                         "Whether the device nodes that the kernel does not make by itself are made, watched and waited "
                         "for: /dev/nvidiactl, one for each GPU, those of nvidia-uvm, nvidia-modeset and of the driver's "

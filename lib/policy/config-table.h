@@ -10,20 +10,21 @@
 
 /* How a value is written, and with it the type of its field. */
 typedef enum ConfigKind {
-        CONFIG_VERSION, /* char *, or NULL */
-        CONFIG_TYPE,    /* DriverChoice */
-        CONFIG_PATH,    /* char *, or NULL */
-        CONFIG_PROGRAM, /* char *, or NULL */
-        CONFIG_KEY,     /* char *, or NULL */
-        CONFIG_HASH,    /* char *, or NULL */
-        CONFIG_MODULES, /* char ** */
-        CONFIG_NUMBER,  /* unsigned */
-        CONFIG_SPAN,    /* usec_t, infinity allowed */
-        CONFIG_DELAY,   /* usec_t, at most a day */
-        CONFIG_BOOL,    /* bool */
-        CONFIG_AUTO,    /* ConfigAuto */
-        CONFIG_POLICY,  /* StopPolicy */
-        CONFIG_NAMES,   /* char **, of services */
+        CONFIG_VERSION,   /* char *, or NULL */
+        CONFIG_TYPE,      /* DriverChoice */
+        CONFIG_PATH,      /* char *, or NULL */
+        CONFIG_PROGRAM,   /* char *, or NULL */
+        CONFIG_KEY,       /* char *, or NULL */
+        CONFIG_HASH,      /* char *, or NULL */
+        CONFIG_MODULES,   /* char ** */
+        CONFIG_NUMBER,    /* unsigned */
+        CONFIG_SPAN,      /* usec_t, infinity allowed */
+        CONFIG_DELAY,     /* usec_t, at most a day */
+        CONFIG_BOOL,      /* bool */
+        CONFIG_AUTO,      /* ConfigAuto */
+        CONFIG_POLICY,    /* StopPolicy */
+        CONFIG_NAMES,     /* char **, of services */
+        CONFIG_ADDRESSES, /* char **, of PCI functions */
         _CONFIG_KIND_MAX,
 } ConfigKind;
 

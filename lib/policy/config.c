@@ -85,7 +85,8 @@ static int refuse_value(const char *expectation, char **reterr_expected)
 static int assign_key(Config *config, const ConfigKey *key, const char *value, char **reterr_expected)
 {
         _cleanup_free_ char *expectation = NULL;
-        bool is_list = key->kind == CONFIG_MODULES || key->kind == CONFIG_NAMES,
+        bool is_list = key->kind == CONFIG_MODULES || key->kind == CONFIG_NAMES ||
+                       key->kind == CONFIG_ADDRESSES,
              append = is_list && (config->assigned & bit_of(key));
         int r;
 

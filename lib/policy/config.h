@@ -88,6 +88,9 @@ typedef struct Config {
         usec_t load_timeout;
         usec_t device_timeout;
 
+        char **include; /* PCI addresses as the kernel writes them; empty: all */
+        char **exclude;
+        bool take_over;
         bool create_nodes;
         bool create_on_host;
 

@@ -122,6 +122,9 @@ static const struct {
         { "Store", "Keep", "100" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
+        { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },
+        { "Devices", "Exclude", "0000:02:00.0" },
+        { "Devices", "TakeOver", "yes" },
         { "Devices", "CreateNodes", "no" },
         { "Devices", "CreateOnHost", "no" },
         { "Stop", "TimeoutSec", "250ms" },
@@ -163,6 +166,7 @@ static char *field_text(const Config *config, const ConfigKey *key)
                 return strdup(strempty(*(char *const *)field));
         case CONFIG_MODULES:
         case CONFIG_NAMES:
+        case CONFIG_ADDRESSES:
                 return joined(*(char *const *const *)field);
         case CONFIG_AUTO:
                 return strdup(autos[*(const ConfigAuto *)field]);
@@ -276,6 +280,9 @@ static const struct {
         { "Build", "DebugInfo", "maybe", CONFIG_E_BAD_VALUE, "yes or no" },
         { "Store", "Keep", "0", CONFIG_E_BAD_VALUE, "from 1 to 100" },
         { "Retry", "DelaySec", "infinity", CONFIG_E_BAD_VALUE, "24h" },
+        { "Devices", "Include", "1:00.0", CONFIG_E_BAD_VALUE, "PCI addresses such as 0000:01:00.0" },
+        { "Devices", "Exclude", "01:00.0 GPU-4711", CONFIG_E_BAD_VALUE, "01:00.0 with blanks" },
+        { "Devices", "TakeOver", "nouveau", CONFIG_E_BAD_VALUE, "yes or no" },
         { "Services", "Persistenced", "maybe", CONFIG_E_BAD_VALUE, "yes, no or auto" },
         { "Services", "Required", "exporter ../etc", CONFIG_E_BAD_VALUE, "names of services" },
         { "ServiceCommands", "a/b", "/bin/true", CONFIG_E_UNKNOWN_KEY, "name of a service" },
@@ -519,6 +526,29 @@ START_TEST(test_check_grace)
 }
 END_TEST
 
+START_TEST(test_addresses)
+{
+        _cleanup_(config_freep) Config *c = new_config();
+        _cleanup_strv_ char **problems = NULL, **none = NULL;
+        _cleanup_free_ char *include = NULL, *exclude = NULL;
+
+        assign(c, "Devices", "Include", "01:00.0, 0000:01:00.0 00000000:3B:00.0");
+        assign(c, "Devices", "Include", "0001:00:00.0 3b:00.0");
+        include = joined(c->include);
+        ck_assert_str_eq(include, "0000:01:00.0 0000:3b:00.0 0001:00:00.0");
+        ck_assert_int_eq(config_check(c, &none), 0);
+        ck_assert_ptr_null(none);
+
+        assign(c, "Devices", "Exclude", "3B:00.0");
+        assign(c, "Devices", "Exclude", "02:00.0");
+        exclude = joined(c->exclude);
+        ck_assert_str_eq(exclude, "0000:3b:00.0 0000:02:00.0");
+        ck_assert_int_eq(config_check(c, &problems), 0);
+        ck_assert_uint_eq(strv_length(problems), 1);
+        ck_assert_str_eq(problems[0], "[Devices] Include=0000:3b:00.0: also in Exclude=, which wins");
+}
+END_TEST
+
 START_TEST(test_check_signing)
 {
         _cleanup_(config_freep) Config *c = new_config();
@@ -623,5 +653,5 @@ UNIT_MAIN("config", UNIT_TEST(test_defaults), UNIT_TEST(test_free_is_total), UNI
                 UNIT_TEST(test_environment_names), UNIT_TEST(test_choice_names),
                 UNIT_TEST(test_policy_names), UNIT_TEST(test_check_finds_nothing),
                 UNIT_TEST(test_check_mends), UNIT_TEST(test_check_modeset), UNIT_TEST(test_check_grace),
-                UNIT_TEST(test_check_signing), UNIT_TEST(test_shipped_file),
+                UNIT_TEST(test_addresses), UNIT_TEST(test_check_signing), UNIT_TEST(test_shipped_file),
                 UNIT_TEST(test_shipped_file_is_the_defaults), UNIT_TEST(test_man_names_everything))
