@@ -1,5 +1,5 @@
 #!/bin/bash
-# machine: --driver real --plain --disk
+# machine: --driver real --disk
 # Side by side in one machine: the daemon against the bare tools, same driver. Prints medians and ratios; judges nothing but success.
 . /lab/tap.sh
 
@@ -27,6 +27,13 @@ between() {
         a=$(systemctl show -P "$1" nvidia-driverd) b=$(systemctl show -P "$2" nvidia-driverd)
         echo $(((b - a) / 1000))
 }
+
+# The same files for modprobe. udev is not to load them when it sees the board.
+modules=/lib/modules/$(uname -r)
+mkdir -p "$modules/extra" /run/modprobe.d
+cp /var/lib/nvidia-driverd/builds/*/*.ko "$modules/extra"
+printf 'blacklist %s\n' nvidia nvidia_uvm nvidia_modeset nvidia_drm >/run/modprobe.d/bench.conf
+check "modprobe knows the same modules" depmod
 
 # An inactive unit that nothing refers to is forgotten, and its timestamps with it.
 systemctl enable -q nvidia-driverd
