@@ -222,6 +222,7 @@ static void enter(Manager *m)
                 manager_face_ready(m);
                 stage_ready_retire(m);
                 discard_staging(m);
+                watch_kernel_show(m);
                 manager_health_show(m);
                 return;
         case FSM_REPAIR:
@@ -418,6 +419,7 @@ Manager *manager_free(Manager *m)
                 forget_attempt(m);
         m->state_timer = sd_event_source_disable_unref(m->state_timer);
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
+        watch_kernel_stop(m);
         sd_event_source_disable_unref(m->udev_source);
         udevmon_free(m->udev);
         bus_free(m->bus);
@@ -454,6 +456,7 @@ int manager_run(Manager *m)
         if (build_discard_stale(m->pool, m->root, m->config->store_directory) < 0)
                 log_warning(m->log, "What earlier runs left in staging could not be removed, ignoring.");
 
+        watch_kernel_start(m);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
         r = sd_event_loop(m->event);
         if (r < 0)

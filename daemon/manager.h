@@ -22,6 +22,7 @@
 
 typedef struct Manager Manager;
 typedef struct Bus Bus;
+typedef struct KernelWatch KernelWatch;
 
 enum { EVENT_QUEUE_MAX = 32 };
 
@@ -81,6 +82,7 @@ struct Manager {
         sd_event_source *udev_source, *device_timer;
         NodeFacts nodes;
         Health health;
+        KernelWatch *kernel_watch; /* NULL: the kernel log is not watched */
 
         ModuleWork work;
         char **owned;   /* modules we loaded, for the unload */
@@ -169,3 +171,17 @@ void stage_devices_leave(Manager *m);
 
 /* stage-ready.c: builds that are not needed any more */
 void stage_ready_retire(Manager *m);
+
+/*
+ * watch-kernel.c: errors of GPUs, from the kernel log. It is read from its
+ * oldest record on, in the background, so that what happened before this
+ * daemon counts too.
+ */
+void watch_kernel_start(Manager *m);
+void watch_kernel_stop(Manager *m);
+
+/* On entering READY: what is known is complained of (again). */
+void watch_kernel_show(Manager *m);
+
+/* True if an unload would hang: the stage that runs has failed then, with CODE_GPU_LOST. */
+bool watch_kernel_vetoes_unload(Manager *m);

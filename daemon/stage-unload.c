@@ -136,5 +136,6 @@ void stage_unload_enter(Manager *m)
         module_work_reset(m);
         m->work.began = manager_now(m);
         m->work.deadline = m->work.began + m->config->stop_timeout;
-        unload_next(m);
+        if (!watch_kernel_vetoes_unload(m))
+                unload_next(m);
 }

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The watch of the kernel log. Only what the kernel itself says counts
+ * (facility 0): the log is open for writing to programs too, and a line of
+ * theirs is no reason to refuse an unload.
+ *
+ * A storm of messages must not stall the loop: so many records are read per
+ * wake-up, after everything else that waits, and what is overwritten meanwhile
+ * is lost. The complaint is made once per wake-up, never per line.
+ *
+ * Until the reader has caught up with the log ("the past") nothing is said
+ * line by line: those errors were another daemon's to report. What of them
+ * still holds is complained of like the rest.
+ */
+
+#include "base/result.h"
+#include "base/str.h"
+#include "manager.h"
+#include "policy/gpufault.h"
+#include "sys/kmsg.h"
+#include "sys/pci.h"
+
+enum {
+        RECORDS_PER_WAKEUP = 256,
+        RECORDS_PER_VETO = 100000, /* a whole log of 16 MB; a stop must not wait for a storm to end */
+        PRIORITY = SD_EVENT_PRIORITY_NORMAL + 20,
+};
+
+struct KernelWatch {
+        Kmsg *log;
+        sd_event_source *source, *timer;
+        GpuFaults faults;
+        bool caught_up;
+        bool changed; /* since the last complaint */
+};
+
+static void take(Manager *m, const KmsgRecord *record)
+{
+        KernelWatch *w = m->kernel_watch;
+        usec_t now = manager_now(m);
+        XidEvent event;
+
+        if (record->facility != 0 || xid_parse(record->text, &event) == XID_NONE)
+                return;
+        w->changed |= gpu_faults_note(&w->faults, &event, w->caught_up ? now : MIN(now, record->stamp));
+}
+
+/* Looks at the machine: not for every message, but when it is time to. */
+static void heal(Manager *m)
+{
+        GpuFaults *f = &m->kernel_watch->faults;
+        GpuFacts gpus = {};
+        size_t before = f->n;
+
+        if (before == 0)
+                return;
+        if (pci_read_gpus(m->root, &gpus) == 0)
+                gpu_faults_heal(f, &gpus, m->config->watch_quiet, manager_now(m));
+        gpu_facts_done(&gpus);
+        m->kernel_watch->changed |= f->n != before;
+}
+
+static void catch_up(Manager *m)
+{
+        KernelWatch *w = m->kernel_watch;
+
+        if (w->caught_up)
+                return;
+        w->caught_up = true;
+        w->changed = true;
+        gpu_faults_hush(&w->faults, manager_now(m));
+        heal(m);
+}
+
+/* No more can ever be read: the faults that are known stay. */
+static void end_reading(Manager *m, const char *why)
+{
+        KernelWatch *w = m->kernel_watch;
+
+        log_warning(m->log,
+                        "The kernel log cannot be read any more: %s. Errors of GPUs will not be noticed.",
+                        why);
+        w->source = sd_event_source_disable_unref(w->source);
+        w->log = kmsg_free(w->log);
+        catch_up(m);
+}
+
+/* Up to @max records. */
+static void drain(Manager *m, unsigned max)
+{
+        KernelWatch *w = m->kernel_watch;
+        KmsgRecord record;
+        int r = 0;
+
+        for (unsigned n = 0; w->log && n < max; n++) {
+                r = kmsg_next(w->log, &record);
+                if (r == 0)
+                        take(m, &record);
+                else if (r != KMSG_E_LOST)
+                        break;
+        }
+        if (r == KMSG_E_AGAIN)
+                catch_up(m);
+        else if (r == KMSG_E_END)
+                end_reading(m, "it has ended");
+        else if (r < 0)
+                end_reading(m, strerror(-r));
+}
+
+static void report_one(Manager *m, const GpuFault *g, unsigned count)
+{
+        static const int levels[_XID_KIND_MAX] = {
+                [XID_APPLICATION] = LOG_INFO,
+                [XID_NOTICE] = LOG_NOTICE,
+                [XID_FAULT] = LOG_WARNING,
+                [XID_LOST] = LOG_ERR,
+        };
+        _cleanup_free_ char *what = xid_describe(g->event.number, g->event.text), *often = NULL,
+                            *number = NULL;
+
+        if (count > 1)
+                often = str_format(", %u times", count);
+        if (g->event.number > 0)
+                number = str_format("%u", g->event.number);
+        log_field(m->log, "GPU", *g->event.address ? g->event.address : NULL);
+        log_field(m->log, "XID", number);
+        log_field(m->log, "KIND", xid_kind_to_string(g->event.kind));
+        log_message(m->log, levels[g->event.kind], LOG_ID_GPU, "%s%s: %s%s%s.",
+                        *g->event.address ? "GPU " : "A GPU", g->event.address, strna(what), strempty(often),
+                        g->event.kind == XID_APPLICATION ? ", caused by a program that uses it" : "");
+}
+
+static void report(Manager *m)
+{
+        GpuFault g;
+        unsigned count;
+
+        while (gpu_faults_report(&m->kernel_watch->faults, manager_now(m), &g, &count))
+                report_one(m, &g, count);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void arm(Manager *m)
+{
+        KernelWatch *w = m->kernel_watch;
+        usec_t due = gpu_faults_due(&w->faults, m->config->watch_quiet, manager_now(m));
+        int r;
+
+        w->timer = sd_event_source_disable_unref(w->timer);
+        if (due == USEC_INFINITY)
+                return;
+        r = sd_event_add_time(m->event, &w->timer, CLOCK_MONOTONIC, due, 0, on_timer, m);
+        if (r < 0)
+                log_error(m->log, "timer: %s", strerror(-r));
+}
+
+void watch_kernel_show(Manager *m)
+{
+        _cleanup_free_ char *detail = NULL;
+        Code code;
+
+        if (!m->kernel_watch || !m->kernel_watch->caught_up)
+                return;
+        m->kernel_watch->changed = false;
+        if (gpu_faults_judge(&m->kernel_watch->faults, &code, &detail) < 0)
+                log_error(m->log, "Errors of GPUs: out of memory.");
+        else
+                manager_complain(m, HEALTH_GPU, code, detail);
+        arm(m);
+}
+
+static void look(Manager *m)
+{
+        report(m);
+        if (m->kernel_watch->changed)
+                watch_kernel_show(m);
+        else
+                arm(m);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        heal(userdata);
+        look(userdata);
+        return 0;
+}
+
+static int on_kmsg(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        Manager *m = userdata;
+
+        drain(m, RECORDS_PER_WAKEUP);
+        if (m->kernel_watch->caught_up)
+                look(m);
+        return 0;
+}
+
+void watch_kernel_start(Manager *m)
+{
+        _cleanup_free_ KernelWatch *w = NULL;
+        const char *why = "out of memory";
+        int r = -ENOMEM;
+
+        if (!m->config->watch_kernel_log)
+                return;
+        w = calloc(1, sizeof(*w));
+        if (w)
+                r = kmsg_open(m->root, &w->log, &why);
+        if (r == 0) {
+                r = sd_event_add_io(m->event, &w->source, kmsg_fd(w->log), EPOLLIN, on_kmsg, m);
+                if (r >= 0)
+                        r = sd_event_source_set_priority(w->source, PRIORITY);
+        }
+        if (r == 0) {
+                m->kernel_watch = TAKE_PTR(w);
+                /* A log with nothing in it wakes nobody up: then the past is over already. */
+                drain(m, RECORDS_PER_WAKEUP);
+                return;
+        }
+        log_notice(m->log, "The kernel log cannot be watched: %s. Errors of GPUs will not be noticed.",
+                        r < 0 ? strerror(-r) : why);
+        if (w) {
+                sd_event_source_disable_unref(w->source);
+                kmsg_free(w->log);
+        }
+}
+
+void watch_kernel_stop(Manager *m)
+{
+        KernelWatch *w = m->kernel_watch;
+
+        if (!w)
+                return;
+        sd_event_source_disable_unref(w->timer);
+        sd_event_source_disable_unref(w->source);
+        kmsg_free(w->log);
+        free(w);
+        m->kernel_watch = NULL;
+}
+
+/* NULL if nothing speaks against an unload. */
+static char *veto(Manager *m)
+{
+        _cleanup_strv_ char **addresses = NULL;
+        GpuFacts gpus = {};
+        char *text = NULL;
+
+        /* What the kernel said a moment ago counts too, and so does what was said before we came. */
+        drain(m, RECORDS_PER_VETO);
+        catch_up(m);
+        heal(m);
+        if (pci_read_gpus(m->root, &gpus) == 0 &&
+                        gpu_faults_veto(&m->kernel_watch->faults, &gpus, &addresses) == 0 && addresses)
+                text = strv_join(addresses, ", ");
+        gpu_facts_done(&gpus);
+        return text;
+}
+
+bool watch_kernel_vetoes_unload(Manager *m)
+{
+        _cleanup_free_ char *addresses = NULL;
+
+        /* Nothing of ours is loaded, so nothing will be touched. */
+        if (!m->kernel_watch || !m->owned)
+                return false;
+        addresses = veto(m);
+        if (!addresses)
+                return false;
+        if (m->config->unload_lost_gpu) {
+                log_warning(m->log,
+                                "GPU %s has fallen off the bus; unloading all the same, as UnloadLostGpu= says.",
+                                addresses);
+                return false;
+        }
+        manager_stage_failed(m, CODE_GPU_LOST,
+                        "GPU %s: an unload would not return from the kernel, so the driver stays loaded.",
+                        addresses);
+        return true;
+}
