@@ -40,6 +40,21 @@ static void complain(const char *what, const char *name)
         (void)!write(STDERR_FILENO, "\n", 1);
 }
 
+static void keep_only(int fd)
+{
+        unsigned first = STDERR_FILENO + 1;
+
+        if (fd > 0) {
+                /* On itself, dup2(2) would leave the close-on-exec flag. */
+                if (fd == (int)first)
+                        (void)fcntl(fd, F_SETFD, 0);
+                else
+                        (void)dup2(fd, (int)first);
+                first++;
+        }
+        (void)close_range(first, ~0U, 0);
+}
+
 static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, int output)
 {
         reset_signals();
@@ -53,7 +68,7 @@ static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, in
         if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
                 _exit(127);
-        (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+        keep_only(spec->keep_fd);
 
         if (chdir(spec->directory ? spec->directory : "/") < 0) {
                 complain("cannot enter ", spec->directory);

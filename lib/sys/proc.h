@@ -16,6 +16,7 @@ typedef struct ProcSpec {
         char *const *environment; /* complete; NULL inherits ours */
         const char *directory;    /* working directory, NULL for "/" */
         int death_signal;         /* sent to the child when this process dies; 0 for none */
+        int keep_fd;              /* the one file descriptor that the child inherits; 0 for none */
 } ProcSpec;
 
 /*

@@ -310,9 +310,31 @@ START_TEST(test_failure)
 }
 END_TEST
 
+/* The one that is handed over is number 3 in the child, whatever it was and however it is flagged. */
+START_TEST(test_keep_fd)
+{
+        static const char script[] = "readlink /proc/self/fd/3; ls /proc/self/fd | wc -l";
+        char *const argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
+        _cleanup_free_ char *text = NULL;
+        int null = open("/dev/zero", O_RDONLY | O_CLOEXEC), other = open("/dev/full", O_RDONLY | O_CLOEXEC);
+        int kept = fcntl(null, F_DUPFD_CLOEXEC, _i);
+        ProcSpec spec = { .argv = argv, .keep_fd = kept };
+        pid_t pid;
+
+        ck_assert_int_ge(kept, _i);
+        text = read_all(spawn(spec, &pid));
+        ck_assert_str_eq(text, "/dev/zero\n5\n"); /* and the directory that ls reads */
+        ck_assert_int_eq(reap(pid), 0);
+        ck_assert_int_ne(fcntl(kept, F_GETFD) & FD_CLOEXEC, 0);
+        safe_close(kept);
+        safe_close(null);
+        safe_close(other);
+}
+END_TEST
+
 UNIT_MAIN("proc", UNIT_TEST(test_stdin), UNIT_TEST(test_one_pipe), UNIT_TEST(test_output_blocks),
                 UNIT_TEST(test_no_inherited_fds), UNIT_LOOP(test_without_stdio, 8), UNIT_TEST(test_no_leak),
                 UNIT_TEST(test_own_group), UNIT_TEST(test_kill_group), UNIT_TEST(test_kill_nobody),
                 UNIT_TEST(test_signals), UNIT_LOOP(test_death_signal, ELEMENTSOF(death_signals)),
-                UNIT_TEST(test_environment), UNIT_LOOP(test_directory, 2),
+                UNIT_TEST(test_environment), UNIT_LOOP(test_directory, 2), UNIT_LOOP(test_keep_fd, 8),
                 UNIT_LOOP(test_failure, ELEMENTSOF(failures)))
