@@ -19,6 +19,7 @@ enum {
         PCI_VENDOR_NVIDIA = 0x10de,
         PCI_CLASS_VGA = 0x0300,
         PCI_CLASS_3D = 0x0302,
+        PCI_CLASS_BRIDGE_OTHER = 0x0680,
         ATTRIBUTE_MAX = 64,
 };
 
@@ -111,5 +112,28 @@ int pci_read_gpus(const Root *root, GpuFacts *ret)
 
         *ret = gpus;
         gpus = (GpuFacts){};
+        return 0;
+}
+
+int pci_has_nvswitch(const Root *root, bool *ret)
+{
+        _cleanup_strv_ char **addresses = NULL;
+        int r;
+
+        *ret = false;
+        r = root_list(root, DEVICES, &addresses);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        STRV_FOREACH (address, addresses) {
+                uint64_t vendor, class;
+
+                r = read_number(root, *address, "vendor", UINT16_MAX, &vendor);
+                if (r == 0 && vendor == PCI_VENDOR_NVIDIA)
+                        r = read_number(root, *address, "class", 0xffffff, &class);
+                if (r < 0)
+                        return err_trace(r);
+                if (r == 0 && vendor == PCI_VENDOR_NVIDIA && class >> 8 == PCI_CLASS_BRIDGE_OTHER)
+                        *ret = true;
+        }
         return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The GPUs on the PCI bus: /sys/bus/pci/devices. */
+/* NVIDIA's devices on the PCI bus: /sys/bus/pci/devices. */
 
 #include "base/root.h"
 #include "policy/facts.h"
@@ -13,3 +13,6 @@
  * Returns 0 or a negative errno; @ret is the caller's to gpu_facts_done().
  */
 int pci_read_gpus(const Root *root, GpuFacts *ret);
+
+/* Whether there is an NVSwitch: vendor 10de, class 0680. Returns 0 or a negative errno. */
+int pci_has_nvswitch(const Root *root, bool *ret);

@@ -145,5 +145,27 @@ START_TEST(test_driver_no_link)
 }
 END_TEST
 
+START_TEST(test_nvswitch)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        bool there = true;
+
+        ck_assert_int_eq(pci_has_nvswitch(t.root, &there), 0);
+        ck_assert(!there);
+        add(&t, "0000:01:00.0", "0x10de\n", "0x1eb8\n", "0x030200\n");
+        add(&t, "0000:02:00.0", "0x15b3\n", "0x1021\n", "0x068000\n"); /* another maker's bridge */
+        add(&t, "0000:04:00.0", "0x10de\n", "0x22a3\n", NULL);         /* being removed */
+        ck_assert_int_eq(pci_has_nvswitch(t.root, &there), 0);
+        ck_assert(!there);
+        add_linked(&t, "0000:03:00.0", "0x10de\n", "0x22a3\n", "0x068000\n");
+        ck_assert_int_eq(pci_has_nvswitch(t.root, &there), 0);
+        ck_assert(there);
+        tmproot_rm(&t, "sys/bus/pci/devices/0000:01:00.0/vendor");
+        tmproot_mkdir(&t, "sys/bus/pci/devices/0000:01:00.0/vendor");
+        ck_assert_int_eq(pci_has_nvswitch(t.root, &there), -EISDIR);
+}
+END_TEST
+
 UNIT_MAIN("pci", UNIT_TEST(test_no_bus), UNIT_TEST(test_gpus), UNIT_TEST(test_vanishing),
-                UNIT_TEST(test_many), UNIT_LOOP(test_unreadable, 3), UNIT_TEST(test_driver_no_link))
+                UNIT_TEST(test_many), UNIT_LOOP(test_unreadable, 3), UNIT_TEST(test_driver_no_link),
+                UNIT_TEST(test_nvswitch))
