@@ -20,6 +20,11 @@ const char *path_of_helper(void)
         return configured("NVIDIA_DRIVERD_HELPER", PATH_HELPER);
 }
 
+const char *path_of_keeper(void)
+{
+        return configured("NVIDIA_DRIVERD_KEEPER", PATH_KEEPER);
+}
+
 const char *path_of_worker(void)
 {
         return configured("NVIDIA_DRIVERD_WORKER", PATH_WORKER);

@@ -3,8 +3,8 @@
 
 /*
  * Where things are at run time. Relative ones are in the Root. The programs'
- * own places can be moved by NVIDIA_DRIVERD_HELPER, NVIDIA_DRIVERD_WORKER and
- * NVIDIA_DRIVERD_DAEMON for tests; like every environment variable of a root process these are under
+ * own places can be moved by NVIDIA_DRIVERD_HELPER, NVIDIA_DRIVERD_WORKER,
+ * NVIDIA_DRIVERD_KEEPER and NVIDIA_DRIVERD_DAEMON for tests; like every environment variable of a root process these are under
  * the control of who started it.
  */
 
@@ -18,5 +18,6 @@
 #define RUNTIME_FAILURE RUNTIME_DIRECTORY "/failure"
 
 const char *path_of_helper(void);
+const char *path_of_keeper(void);
 const char *path_of_worker(void);
 const char *path_of_daemon(void);
