@@ -5,7 +5,8 @@
  * (the worker probes them one by one) and the comparison of every file of the
  * build with its manifest. Nothing of a build is inserted before all of it is
  * known to be whole; but nvidia, which takes longest by far, does not wait for
- * host modules that only nvidia-drm needs.
+ * host modules that only nvidia-drm needs. And nvidia-uvm, which no other
+ * module needs, goes into the kernel while nvidia-modeset and nvidia-drm do.
  */
 
 #include <inttypes.h>
@@ -187,6 +188,68 @@ static int start_verify(Manager *m)
         return err_trace(r);
 }
 
+static void report_late(Manager *m)
+{
+        _cleanup_free_ char *detail = str_format("Module %s.", m->work.aside);
+
+        (void)str_replace(&m->detail, detail);
+        log_code(m->log, LOG_ERR, CODE_STUCK, detail);
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
+}
+
+static void on_aside_overdue(void *userdata)
+{
+        Manager *m = userdata;
+
+        if (!is_ours(m))
+                return;
+        m->work.aside_overdue = true;
+        if (m->work.waiting)
+                report_late(m);
+}
+
+static void on_aside(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+
+        if (!is_ours(m))
+                return;
+        m->work.aside = (free(m->work.aside), NULL);
+        changed(m);
+}
+
+int load_side_insert(Manager *m, const char *name)
+{
+        static const JobHandler handler = { .on_overdue = on_aside_overdue, .on_exit = on_aside };
+        const BuildFile *f = build_manifest_module(&m->loading_manifest, name);
+        _cleanup_free_ char *in_root = NULL, *path = NULL;
+        const char *parameters = config_module_parameters(m->config, name);
+        JobSpec spec = { .overdue = m->config->load_timeout, .untouchable = true, .log_fd = -EBADF };
+        Job *job;
+        int r;
+
+        in_root = f ? str_format("%s/%s", m->build_path, f->name) : NULL;
+        path = in_root ? root_path(m->root, in_root) : NULL;
+        if (!path)
+                return err_origin(-ENOMEM);
+        m->work.aside_tried = true;
+        r = str_replace(&m->work.aside, name);
+        if (r)
+                return err_trace(r);
+        spec.argv = (char *[]){ (char *)path_of_helper(), (char *)"insert", path, (char *)parameters, NULL };
+        r = job_start(m->pool, &spec, &handler, m, &job);
+        if (r)
+                m->work.aside = (free(m->work.aside), NULL);
+        return err_trace(r);
+}
+
+void load_side_await(Manager *m)
+{
+        m->work.waiting = true;
+        if (m->work.aside_overdue)
+                report_late(m);
+}
+
 int load_side_start(Manager *m, char *const *needed, void (*when_changed)(Manager *m))
 {
         int r;
@@ -201,7 +264,7 @@ int load_side_start(Manager *m, char *const *needed, void (*when_changed)(Manage
 
 bool load_side_is_over(const Manager *m)
 {
-        return !m->work.verifying && !m->work.probing;
+        return !m->work.verifying && !m->work.probing && !m->work.aside;
 }
 
 static bool contains_module(char *const *names, const char *name)

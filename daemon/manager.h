@@ -29,8 +29,7 @@ enum { EVENT_QUEUE_MAX = 32 };
 /* Inserting and deleting modules, one helper run each. */
 typedef struct ModuleWork {
         Job *job;
-        char **order; /* LOAD: what to insert, in order */
-        size_t at;
+        char **order;    /* LOAD: what to insert, in order */
         char *current;   /* the module that the helper works on */
         int error;       /* errno the helper reported, VERDICT_NO_WORD if it did not */
         char **evidence; /* kernel log lines of the last operation */
@@ -44,9 +43,12 @@ typedef struct ModuleWork {
         bool verifying; /* LOAD: the build is being compared with its manifest */
         Code verify_code;
         void (*changed)(Manager *m); /* either of the two went on */
-        bool begun;                  /* LOAD: the build is whole, inserting may start */
-        bool waiting;                /* LOAD: for one of them, nothing is being inserted */
-        bool reported;               /* that the operation does not return */
+        char *aside;                 /* LOAD: a module that is being inserted beside .current */
+        bool aside_tried;            /* once, then like all the others */
+        bool aside_overdue;
+        bool begun;    /* LOAD: the build is whole, inserting may start */
+        bool waiting;  /* LOAD: for one of them, nothing is being inserted */
+        bool reported; /* that the operation does not return */
         char *detail;
 } ModuleWork;
 
@@ -143,6 +145,16 @@ void stage_load_enter(Manager *m);
 int load_side_start(Manager *m, char *const *needed, void (*changed)(Manager *m));
 
 bool load_side_is_over(const Manager *m);
+
+/*
+ * Inserts @name in m->work.aside's place, beside what the stage itself does.
+ * How it went is seen in /sys/module; if it is not there afterwards, the stage
+ * does it again in its turn, with all that belongs to a failure.
+ */
+int load_side_insert(Manager *m, const char *name);
+
+/* Nothing is left to do but to wait for it: from here on it may be late. */
+void load_side_await(Manager *m);
 
 /* True if module @name of the build need not wait for either of them. What verifying found is in
  * m->work.verify_code. */

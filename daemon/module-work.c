@@ -126,6 +126,7 @@ void module_work_reset(Manager *m)
         strv_free(m->work.order);
         strv_free(m->work.evidence);
         strv_free(m->work.probing);
+        free(m->work.aside);
         free(m->work.current);
         free(m->work.detail);
         sd_event_source_disable_unref(m->work.again);

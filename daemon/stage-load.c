@@ -25,6 +25,23 @@
 
 static void load_next(Manager *m);
 
+/* NULL on out of memory; the caller's. */
+static ModorderWant *list_wants(Manager *m, size_t *ret_n)
+{
+        ModorderWant *wants = calloc(strv_length(m->config->modules) + 1, sizeof(*wants));
+        size_t n = 0;
+
+        if (!wants)
+                return NULL;
+        STRV_FOREACH (name, m->config->modules) {
+                const BuildFile *f = build_manifest_module(&m->loading_manifest, *name);
+
+                wants[n++] = (ModorderWant){ .name = *name, .depends = f ? f->depends : NULL };
+        }
+        *ret_n = n;
+        return wants;
+}
+
 static int module_order(Manager *m, char ***ret_order, char ***ret_prerequisites)
 {
         _cleanup_free_ ModorderWant *wants = NULL;
@@ -32,15 +49,9 @@ static int module_order(Manager *m, char ***ret_order, char ***ret_prerequisites
         size_t n = 0;
         int r;
 
-        wants = calloc(strv_length(m->config->modules) + 1, sizeof(*wants));
+        wants = list_wants(m, &n);
         if (!wants)
                 return err_origin(-ENOMEM);
-        STRV_FOREACH (name, m->config->modules) {
-                const BuildFile *f = build_manifest_module(&m->loading_manifest, *name);
-
-                wants[n++] = (ModorderWant){ .name = *name, .depends = f ? f->depends : NULL };
-        }
-
         r = modorder_load(wants, n, ret_order, &cycle);
         if (r == 0)
                 r = modorder_prerequisites(wants, n, ret_prerequisites);
@@ -76,7 +87,6 @@ static void on_inserted(Manager *m)
 
         if (verdict == VERDICT_DONE) {
                 log_debug(m->log, "Module %s is loaded.", m->work.current);
-                m->work.at++;
                 m->work.retries = 0;
                 load_next(m);
         } else if (verdict == VERDICT_WAIT) {
@@ -114,7 +124,7 @@ static void report(Manager *m)
 
         manager_progress(m, NULL);
         names = strv_join(m->work.order, ", ");
-        if (!m->work.order[m->work.at])
+        if (!m->fsm.stop_wanted)
                 log_info(m->log, "Loaded %s from build %s in %s.", strna(names),
                                 strna(m->loading_manifest.id), strna(took));
 }
@@ -166,19 +176,49 @@ static void begin(Manager *m)
         }
 }
 
+/* The first one that is neither there nor on its way; NULL if there is none. */
+static const char *next_module(Manager *m, size_t *ret_left)
+{
+        const char *first = NULL;
+
+        *ret_left = 0;
+        STRV_FOREACH (name, m->work.order) {
+                if (is_live(m, *name) || (m->work.aside && streq(m->work.aside, *name)))
+                        continue;
+                first = first ? first : *name;
+                (*ret_left)++;
+        }
+        return first;
+}
+
+static bool goes_aside(Manager *m, const char *name, size_t n_left)
+{
+        _cleanup_free_ ModorderWant *wants = NULL;
+        size_t n = 0;
+
+        if (m->work.aside_tried)
+                return false;
+        wants = list_wants(m, &n);
+        return wants && modorder_goes_aside(wants, n, name, n_left);
+}
+
 static void load_next(Manager *m)
 {
-        const char *name = m->work.order[m->work.at];
+        const char *name = NULL;
+        size_t n_left = 0;
 
         m->work.waiting = false;
-        if (m->fsm.stop_wanted || !name) {
+        if (!m->fsm.stop_wanted)
+                name = next_module(m, &n_left);
+        if (!name && m->work.aside) {
+                load_side_await(m);
+        } else if (!name) {
                 report(m);
                 manager_stage_done(m);
-        } else if (is_live(m, name)) {
-                m->work.at++;
-                load_next(m);
         } else if (!load_side_allows(m, name)) {
                 m->work.waiting = true;
+        } else if (goes_aside(m, name, n_left) && load_side_insert(m, name) == 0) {
+                load_next(m);
         } else {
                 insert_module(m, name);
         }

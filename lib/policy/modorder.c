@@ -190,6 +190,14 @@ int modorder_prerequisites(const ModorderWant *wants, size_t n, char ***ret)
         return 0;
 }
 
+bool modorder_goes_aside(const ModorderWant *wants, size_t n, const char *name, size_t n_left)
+{
+        for (size_t i = 0; i < n; i++)
+                if (names_contain(wants[i].depends, name))
+                        return false;
+        return n_left >= 3;
+}
+
 static void module_use_done(ModuleUse *u)
 {
         free(u->name);

@@ -34,6 +34,13 @@ int modorder_load(const ModorderWant *wants, size_t n, char ***ret_order, char *
  */
 int modorder_prerequisites(const ModorderWant *wants, size_t n, char ***ret);
 
+/*
+ * True if module @name of @wants may be inserted beside the others: none of
+ * them needs it, and enough are left for it to be worth a process of its own.
+ * @n_left counts those that have yet to be loaded, @name among them.
+ */
+bool modorder_goes_aside(const ModorderWant *wants, size_t n, const char *name, size_t n_left);
+
 /* Why a module cannot go. */
 typedef struct ModuleUse {
         char *name;

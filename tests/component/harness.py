@@ -594,7 +594,7 @@ class Daemon:
         check_sanitizers(self.log())
         return self.code
 
-    def stop(self, number=signal.SIGTERM, limit=2.0):
+    def stop(self, number=signal.SIGTERM, limit=PATIENCE):
         """Ends it as a service manager does, and returns how long that took."""
         began = time.monotonic()
         self.send(number)

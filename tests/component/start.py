@@ -237,4 +237,60 @@ def before_all(m):
     check_equal(m.helper_log(), ORDER, "insertions")
     d.stop()
 
+
+@story("what no other module needs is inserted beside the others, and waited for")
+def aside(m):
+    m.put("ctl/nodes", "")
+    m.close("insert-nvidia_uvm")
+    d = m.start(modules=" ".join(MODULES), env=m.umockdev())
+    m.wait_at("insert-nvidia_uvm")
+    wait_until(lambda: "insert nvidia_drm" in m.helper_log(), "nvidia-drm is in")
+    time.sleep(0.3)
+    check_equal(d.sent("READY"), [], "READY without nvidia-uvm")
+    m.open("insert-nvidia_uvm")
+    d.wait_ready()
+    check_equal(m.helper_log().count("insert nvidia_uvm"), 1, "insertions of nvidia-uvm")
+    check("Loaded nvidia, nvidia-uvm, nvidia-modeset, nvidia-drm" in d.log(), d.log())
+    d.stop()
+    m.check_gone()
+
+
+@story("what fails beside the others is tried in its turn, explained and rolled back")
+def aside_fails(m):
+    m.put("ctl/nodes", "")
+    m.put("ctl/fail-insert-nvidia_uvm", "5")
+    d = m.start("--set=Retry.Attempts=1", modules=" ".join(MODULES), env=m.umockdev())
+    check_equal(d.wait(), 34, "exit status")
+    check_equal(m.helper_log().count("insert nvidia_uvm"), 2, "insertions of nvidia-uvm")
+    check("nvidia-uvm: Input/output error" in d.log(), d.log())
+    check_equal(m.loaded(), [], "what is loaded")
+
+
+@story("late beside the others: stuck, and ready when the kernel comes back")
+def aside_late(m):
+    m.put("ctl/nodes", "")
+    m.close("insert-nvidia_uvm")
+    d = m.start("--set=Load.TimeoutSec=4s", modules=" ".join(MODULES), env=m.umockdev())
+    d.wait_log("[stuck]")
+    check("nvidia-uvm" in d.log(), d.log())
+    check_equal(m.status()[1]["state"], "stuck", "state")
+    m.open("insert-nvidia_uvm")
+    d.wait_ready()
+    d.stop()
+    m.check_gone()
+
+
+@story("SIGTERM while one is inserted beside the others: it is waited for")
+def aside_stopped(m):
+    m.put("ctl/nodes", "")
+    m.close("insert-nvidia_uvm")
+    d = m.start(modules=" ".join(MODULES), env=m.umockdev())
+    wait_until(lambda: "insert nvidia_drm" in m.helper_log(), "nvidia-drm is in")
+    d.send(signal.SIGTERM)
+    d.wait_log("Stopping: signal 15")
+    m.open("insert-nvidia_uvm")
+    d.wait()
+    check_equal((d.code, m.loaded()), (0, []), "exit status, modules")
+    m.check_gone()
+
 main()

@@ -228,7 +228,24 @@ START_TEST(test_unload_contradiction)
 }
 END_TEST
 
-UNIT_MAIN("modorder", UNIT_TEST(test_load), UNIT_TEST(test_load_stable), UNIT_TEST(test_load_cycle),
-                UNIT_TEST(test_prerequisites), UNIT_TEST(test_unload_at_rest),
+START_TEST(test_goes_aside)
+{
+        char *on_nvidia[] = { (char *)"nvidia", NULL }, *on_modeset[] = { (char *)"nvidia_modeset", NULL };
+        const ModorderWant wants[] = {
+                { .name = "nvidia" },
+                { .name = "nvidia-uvm", .depends = on_nvidia },
+                { .name = "nvidia-modeset", .depends = on_nvidia },
+                { .name = "nvidia-drm", .depends = on_modeset },
+        };
+
+        ck_assert(!modorder_goes_aside(wants, 4, "nvidia", 4));
+        ck_assert(modorder_goes_aside(wants, 4, "nvidia-uvm", 3));
+        ck_assert(!modorder_goes_aside(wants, 4, "nvidia-uvm", 2));
+        ck_assert(!modorder_goes_aside(wants, 4, "nvidia-modeset", 3));
+}
+END_TEST
+
+UNIT_MAIN("modorder", UNIT_TEST(test_goes_aside), UNIT_TEST(test_load), UNIT_TEST(test_load_stable),
+                UNIT_TEST(test_load_cycle), UNIT_TEST(test_prerequisites), UNIT_TEST(test_unload_at_rest),
                 UNIT_TEST(test_unload_to_the_end), UNIT_TEST(test_uses),
                 UNIT_LOOP(test_next_table, ELEMENTSOF(nvidia_alone)), UNIT_TEST(test_unload_contradiction))
