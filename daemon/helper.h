@@ -21,6 +21,14 @@
 #define HELPER_KEY_DEFECT  "defect"  /* one of perhaps hundreds; "detail" has the first few */
 #define HELPER_KEY_CHECKED "checked" /* what was looked at */
 
+/* Of the worker's signer, what a certificate says: */
+#define HELPER_KEY_NAME        "name"
+#define HELPER_KEY_ISSUER      "issuer"
+#define HELPER_KEY_SERIAL      "serial"
+#define HELPER_KEY_ID          "keyid"
+#define HELPER_KEY_FINGERPRINT "fingerprint"
+#define HELPER_KEY_SIGNED      "signed" /* of its sign: a file */
+
 typedef struct HelperOperation {
         const char *name;
         int n_arguments; /* at least */
@@ -41,10 +49,17 @@ Code helper_delete(char **arguments);
 /* helper-verify.c */
 Code helper_verify(char **arguments);
 
+/* worker-sign.c */
+Code worker_signer(char **arguments);
+Code worker_sign(char **arguments);
+Code worker_attach(char **arguments);
+Code worker_detach(char **arguments);
+
 /* worker-check.c, worker-holders.c, worker-probe.c, worker-store.c */
 Code worker_check(char **arguments);
 Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
 Code worker_seal(char **arguments);
+
 Code worker_verify(char **arguments);
 Code worker_discard(char **arguments);

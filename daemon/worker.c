@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * nvidia-driverd-worker: what takes time on disk (digests, fsync, removing
- * trees) or in /proc (who holds the driver), and the host's own modules, which
+ * nvidia-driverd-worker: what takes time on disk (digests, fsync, signatures,
+ * removing trees) or in /proc (who holds the driver), and the host's own modules, which
  * libkmod finds and inserts. A program of its own beside the helper, because it
  * needs libraries and the helper must start at once.
  */
@@ -15,6 +15,10 @@ int main(int argc, char **argv)
                 { "check", 2, "DIRECTORY TREE", worker_check },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },
+                { "signer", 3, "KEY CERTIFICATE PINFILE", worker_signer },
+                { "sign", 5, "DIRECTORY HASH KEY CERTIFICATE PINFILE", worker_sign },
+                { "attach", 2, "MODULE SIGNATURE", worker_attach },
+                { "detach", 2, "MODULE SIGNATURE", worker_detach },
                 { "seal", 2, "DIRECTORY BUILDS", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
                 { "discard", 1, "DIRECTORY...", worker_discard },

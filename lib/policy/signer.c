@@ -64,6 +64,13 @@ const char *signer_name(const Signer *s)
         return s->name ? s->name : strempty(s->issuer);
 }
 
+SignerValidity signer_validity(int64_t from, int64_t to, int64_t now)
+{
+        if (now > to)
+                return SIGNER_EXPIRED;
+        return now < from ? SIGNER_NOT_YET : SIGNER_VALID;
+}
+
 char *signer_identity(const Signer *s)
 {
         return str_format("signer=%s %s %s", strna(s->serial), strna(s->hash), strna(s->issuer));

@@ -36,6 +36,17 @@ bool signer_same(const Signer *a, const Signer *b);
 /* "Example Module Key": what people know it by. "" if it has no name at all. */
 const char *signer_name(const Signer *s);
 
+typedef enum SignerValidity {
+        SIGNER_VALID,
+        SIGNER_NOT_YET, /* or the clock is wrong: machines without one start in 1970 */
+        SIGNER_EXPIRED,
+        _SIGNER_VALIDITY_MAX,
+        _SIGNER_VALIDITY_INVALID = -EINVAL,
+} SignerValidity;
+
+/* Seconds since 1970; both ends belong to the time in which the certificate is good. */
+SignerValidity signer_validity(int64_t from, int64_t to, int64_t now);
+
 /*
  * One line for the identity of a build: the same for what a certificate and
  * what a signature by it tell. NULL on out of memory; the caller's.

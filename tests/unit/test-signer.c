@@ -76,4 +76,15 @@ START_TEST(test_texts)
 }
 END_TEST
 
-UNIT_MAIN("signer", UNIT_LOOP(test_same, ELEMENTSOF(pairs)), UNIT_TEST(test_copy), UNIT_TEST(test_texts))
+START_TEST(test_validity)
+{
+        ck_assert_int_eq(signer_validity(10, 20, 9), SIGNER_NOT_YET);
+        ck_assert_int_eq(signer_validity(10, 20, 10), SIGNER_VALID);
+        ck_assert_int_eq(signer_validity(10, 20, 20), SIGNER_VALID);
+        ck_assert_int_eq(signer_validity(10, 20, 21), SIGNER_EXPIRED);
+        ck_assert_int_eq(signer_validity(INT64_MIN, INT64_MAX, INT64_MAX), SIGNER_VALID);
+}
+END_TEST
+
+UNIT_MAIN("signer", UNIT_TEST(test_validity), UNIT_LOOP(test_same, ELEMENTSOF(pairs)), UNIT_TEST(test_copy),
+                UNIT_TEST(test_texts))
