@@ -28,6 +28,14 @@
 #define HELPER_KEY_ID          "keyid"
 #define HELPER_KEY_FINGERPRINT "fingerprint"
 #define HELPER_KEY_SIGNED      "signed" /* of its sign: a file */
+/* Of the operation nodes; names of files as in the root: "/dev/nvidia0" */
+#define HELPER_KEY_NODE      "node"    /* "195:0 nvidia0": one that there has to be */
+#define HELPER_KEY_MISSING   "missing" /* one that the driver does not offer */
+#define HELPER_KEY_MADE      "made"    /* or replaced, or corrected */
+#define HELPER_KEY_REMOVED   "removed"
+#define HELPER_KEY_FAILED    "failed"    /* a file, and why */
+#define HELPER_KEY_DIRECTORY "directory" /* a /dev that was gone through: "dev", "proc/1/root/dev" */
+#define HELPER_KEY_HANDS_OFF "handsoff"  /* the driver's parameters forbid to make nodes */
 
 typedef struct HelperOperation {
         const char *name;
@@ -45,6 +53,9 @@ int helper_main(const char *program, const HelperOperation *operations, size_t n
 /* helper-module.c */
 Code helper_insert(char **arguments);
 Code helper_delete(char **arguments);
+
+/* helper-nodes.c */
+Code helper_nodes(char **arguments);
 
 /* helper-verify.c */
 Code helper_verify(char **arguments);
