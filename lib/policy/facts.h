@@ -86,7 +86,8 @@ typedef struct NodeFact {
         char *gpu; /* PCI address of the parent */
         NodeKind kind;
         char *node;   /* "/dev/dri/card0" */
-        bool present; /* udev has finished with it and the node is there */
+        bool there;   /* the node is there */
+        bool present; /* and udev has finished with it */
 } NodeFact;
 
 typedef struct NodeFacts {

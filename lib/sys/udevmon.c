@@ -3,7 +3,8 @@
 /*
  * The one place that talks to libudev. The monitor listens to what udevd sends
  * after it has run its rules (group "udev"): at that moment the node has its
- * owner, mode and links. The kernel's own group would be too early.
+ * owner, mode and links. The kernel's own group would be too early. Where there
+ * is no udevd, nobody finishes anything: a node that is there is all there is.
  *
  * An event is a hint, the enumeration is the truth: nothing here remembers
  * devices between two calls. That makes duplicates, reordering and a receive
@@ -12,6 +13,7 @@
  * The monitor works across network namespaces no further than netlink does:
  * udevd sends in the host's. In a container with a network of its own nothing
  * ever arrives, and a caller that waits has to look again by itself.
+ * udevmon_deafness() knows.
  */
 
 #include <libudev.h>
@@ -29,8 +31,11 @@ enum {
 
 struct UdevMon {
         struct udev *udev;
-        struct udev_monitor *monitor;
+        struct udev_monitor *monitor; /* NULL: @error says why there is none */
+        int error;
 };
+
+#define UDEVD "run/udev/control"
 
 static void udev_device_unrefp(struct udev_device **d)
 {
@@ -78,10 +83,23 @@ static int start(struct udev_monitor *monitor)
         return r < 0 ? err_origin(r) : 0;
 }
 
+static int start_monitor(UdevMon *m)
+{
+        int r;
+
+        errno = 0;
+        m->monitor = udev_monitor_new_from_netlink(m->udev, "udev");
+        if (!m->monitor)
+                return err_origin(errno_or(ENOMEM));
+        r = start(m->monitor);
+        if (r)
+                m->monitor = udev_monitor_unref(m->monitor);
+        return r ? err_trace(r) : 0;
+}
+
 int udevmon_new(UdevMon **ret)
 {
         _cleanup_(udevmon_freep) UdevMon *m = NULL;
-        int r;
 
         m = calloc(1, sizeof(*m));
         if (!m)
@@ -89,21 +107,34 @@ int udevmon_new(UdevMon **ret)
         m->udev = udev_new();
         if (!m->udev)
                 return err_origin(-ENOMEM);
-        errno = 0;
-        m->monitor = udev_monitor_new_from_netlink(m->udev, "udev");
-        if (!m->monitor)
-                return err_origin(errno_or(ENOMEM));
-
-        r = start(m->monitor);
-        if (r)
-                return err_trace(r);
+        m->error = -start_monitor(m);
         *ret = TAKE_PTR(m);
         return 0;
 }
 
 int udevmon_fd(const UdevMon *m)
 {
-        return udev_monitor_get_fd(m->monitor);
+        return m->monitor ? udev_monitor_get_fd(m->monitor) : -EBADF;
+}
+
+/* If it cannot be told, it is the host's: so it is without a container. */
+static bool has_host_network(const Root *root)
+{
+        _cleanup_free_ char *own = NULL, *host = NULL;
+
+        return root_readlink(root, "proc/self/ns/net", &own) != 0 ||
+               root_readlink(root, "proc/1/ns/net", &host) != 0 || streq(own, host);
+}
+
+const char *udevmon_deafness(const UdevMon *m, const Root *root)
+{
+        if (!m->monitor)
+                return strerror(m->error);
+        if (!root_exists(root, UDEVD))
+                return "there is no udevd here (/" UDEVD ")";
+        if (!has_host_network(root))
+                return "the network namespace is not the host's";
+        return NULL;
 }
 
 bool udev_change_any(const UdevChange *c)
@@ -165,7 +196,7 @@ static int receive_one(UdevMon *m, UdevChange *c, bool *ret_empty)
 int udevmon_receive(UdevMon *m, UdevChange *ret)
 {
         _cleanup_(udev_change_done) UdevChange c = {};
-        bool empty = false;
+        bool empty = !m->monitor;
 
         /* Bounded, so that a storm of events cannot keep the caller from its other work. */
         for (unsigned i = 0; i < EVENTS_AT_ONCE && !empty; i++) {
@@ -252,7 +283,8 @@ static int read_node(const Root *root, struct udev_device *d, NodeFact *ret)
                 r = str_replace(&ret->node, node);
         if (r)
                 return err_trace(r);
-        ret->present = exists && initialized;
+        ret->there = exists;
+        ret->present = exists && (initialized || !root_exists(root, UDEVD));
         return 0;
 }
 

@@ -21,12 +21,19 @@ typedef struct UdevChange {
         bool overflow;      /* events were lost: only an enumeration tells the truth */
 } UdevChange;
 
-/* Opens the monitor (group "udev", subsystems drm and pci); events queue up from now on. */
+/*
+ * Opens the monitor (group "udev", subsystems drm and pci); events queue up from
+ * now on. Where no monitor can be had it can still enumerate.
+ * Returns 0 or -ENOMEM.
+ */
 int udevmon_new(UdevMon **ret);
 UdevMon *udevmon_free(UdevMon *m);
 DEFINE_CLEANUP(UdevMon, udevmon_free);
 
-/* To poll for reading. It stays the monitor's. */
+/* NULL, or why no event will come, for people: whoever waits has to look again by himself. */
+const char *udevmon_deafness(const UdevMon *m, const Root *root);
+
+/* To poll for reading. It stays the monitor's. -EBADF if there is none. */
 int udevmon_fd(const UdevMon *m);
 
 /*
@@ -40,8 +47,8 @@ void udev_change_done(UdevChange *c);
 
 /*
  * All card and render minors whose parent is a PCI device, sorted by node.
- * .present is true when udev has finished with the minor and the character
- * device is there with the right number. The node, and on another root than
+ * .there is true when the character device is there with the right number,
+ * .present when udev has finished with it too, or there is no udevd. The node, and on another root than
  * "/" also udev's own file (run/udev/data/cMAJOR:MINOR), are looked for below
  * @root; libudev itself always reads the host's /sys, which umockdev redirects
  * in tests.

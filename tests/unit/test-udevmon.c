@@ -101,6 +101,7 @@ static Machine machine_new(void)
 
         tmproot_mkdir(&k.t, "dev/dri");
         tmproot_mkdir(&k.t, "run/udev/data");
+        tmproot_write(&k.t, "run/udev/control", "");
         ck_assert_int_eq(udevmon_new(&k.m), 0);
         return k;
 }
@@ -360,13 +361,74 @@ START_TEST(test_new_fails)
         inject.udev_new = true;
         ck_assert_int_eq(udevmon_new(&m), -ENOMEM);
         inject.udev_new = false;
-        inject.new_from_netlink = EAFNOSUPPORT;
-        ck_assert_int_eq(udevmon_new(&m), -EAFNOSUPPORT);
-        inject.new_from_netlink = 0;
-        inject.enable_receiving = EPERM;
-        ck_assert_int_eq(udevmon_new(&m), -EPERM);
         ck_assert_ptr_null(m);
         ck_assert_ptr_null(udevmon_free(NULL));
+}
+END_TEST
+
+static const struct {
+        int new_from_netlink, enable_receiving;
+        const char *why;
+} deafs[] = {
+        { EAFNOSUPPORT, 0, "Address family not supported by protocol" },
+        { 0, EPERM, "Operation not permitted" },
+};
+
+/* No monitor is no reason not to look. */
+START_TEST(test_no_monitor)
+{
+        _cleanup_(machine_done) Machine k = machine_new();
+        _cleanup_free_ char *gpu = add_gpu(&k, "0001:00:00.0");
+        _cleanup_(node_facts_done) NodeFacts nodes = {};
+
+        udevmon_free(k.m);
+        inject.new_from_netlink = deafs[_i].new_from_netlink;
+        inject.enable_receiving = deafs[_i].enable_receiving;
+        ck_assert_int_eq(udevmon_new(&k.m), 0);
+        ck_assert_int_lt(udevmon_fd(k.m), 0);
+        ck_assert_str_eq(udevmon_deafness(k.m, k.t.root), deafs[_i].why);
+        assert_change(&k, 0, 0, false);
+        announce(&k, gpu, "card0", 0);
+        ck_assert_int_eq(udevmon_enumerate(k.m, k.t.root, &nodes), 0);
+        ck_assert_uint_eq(nodes.n, 1);
+        ck_assert(nodes.items[0].present);
+}
+END_TEST
+
+/* Without udevd a node that is there is all one can wait for. */
+START_TEST(test_no_udevd)
+{
+        _cleanup_(machine_done) Machine k = machine_new();
+        _cleanup_free_ char *gpu = add_gpu(&k, "0001:00:00.0");
+        _cleanup_(node_facts_done) NodeFacts with = {}, without = {}, gone = {};
+
+        ck_assert_ptr_null(udevmon_deafness(k.m, k.t.root));
+        add_drm_quietly(&k, gpu, "card0", 0);
+        make_node(&k, "card0", S_IFCHR, 0);
+        ck_assert_int_eq(udevmon_enumerate(k.m, k.t.root, &with), 0);
+        ck_assert(with.items[0].there && !with.items[0].present);
+        tmproot_rm(&k.t, "run/udev/control");
+        ck_assert_ptr_nonnull(strstr(udevmon_deafness(k.m, k.t.root), "no udevd"));
+        ck_assert_int_eq(udevmon_enumerate(k.m, k.t.root, &without), 0);
+        ck_assert(without.items[0].there && without.items[0].present);
+        tmproot_rm(&k.t, "dev/dri/card0");
+        ck_assert_int_eq(udevmon_enumerate(k.m, k.t.root, &gone), 0);
+        ck_assert(!gone.items[0].there && !gone.items[0].present);
+}
+END_TEST
+
+/* In a container: udev's socket may be there, and its events do not come all the same. */
+START_TEST(test_other_network)
+{
+        _cleanup_(machine_done) Machine k = machine_new();
+
+        tmproot_link(&k.t, "net:[4026531840]", "proc/1/ns/net");
+        ck_assert_ptr_null(udevmon_deafness(k.m, k.t.root));
+        tmproot_link(&k.t, "net:[4026531840]", "proc/self/ns/net");
+        ck_assert_ptr_null(udevmon_deafness(k.m, k.t.root));
+        tmproot_rm(&k.t, "proc/self/ns/net");
+        tmproot_link(&k.t, "net:[4026532008]", "proc/self/ns/net");
+        ck_assert_ptr_nonnull(strstr(udevmon_deafness(k.m, k.t.root), "network namespace"));
 }
 END_TEST
 
@@ -411,4 +473,6 @@ END_TEST
 UNIT_MAIN("udevmon", UNIT_TEST(test_nothing), UNIT_TEST(test_enumerate), UNIT_TEST(test_not_minors),
                 UNIT_TEST(test_presence), UNIT_TEST(test_host_root), UNIT_TEST(test_events),
                 UNIT_TEST(test_removal), UNIT_LOOP(test_receive_errors, ELEMENTSOF(errors)),
-                UNIT_TEST(test_new_fails), UNIT_TEST(test_enumerate_fails), UNIT_TEST(test_sixteen))
+                UNIT_TEST(test_new_fails), UNIT_LOOP(test_no_monitor, ELEMENTSOF(deafs)),
+                UNIT_TEST(test_no_udevd), UNIT_TEST(test_other_network), UNIT_TEST(test_enumerate_fails),
+                UNIT_TEST(test_sixteen))
