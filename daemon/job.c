@@ -32,6 +32,7 @@ struct Job {
         bool timed_out;
         bool cancelled;
         bool untouchable;
+        bool background;
         usec_t started;
         size_t n_line;
         sd_event_source *io, *child, *timeout, *overdue, *grace;
@@ -104,7 +105,10 @@ JobPool *job_pool_free(JobPool *pool)
 
 bool job_pool_is_idle(const JobPool *pool)
 {
-        return !pool->jobs;
+        for (const Job *job = pool->jobs; job; job = job->next)
+                if (!job->background)
+                        return false;
+        return true;
 }
 
 pid_t job_pid(const Job *job)
@@ -205,7 +209,7 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
 
         if (!cancelled)
                 handler.on_exit(handler_data, &result);
-        if (!pool->jobs && pool->on_idle)
+        if (pool->on_idle && job_pool_is_idle(pool))
                 pool->on_idle(pool->userdata);
         return 0;
 }
@@ -303,6 +307,7 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
         job->output = -EBADF;
         job->log_fd = spec->log_fd;
         job->untouchable = spec->untouchable;
+        job->background = spec->background;
         job->started = now_of(pool->event);
 
         r = proc_spawn(&proc, &job->pid, &job->output);

@@ -38,6 +38,8 @@ typedef struct JobSpec {
         usec_t timeout; /* relative: then TERM, a grace, KILL; 0 for none */
         usec_t overdue; /* relative: then on_overdue; 0 for none */
         int death_signal;
+        bool background; /* may hang, and nobody waits for its end: it does not keep the pool from being idle
+                          */
         bool untouchable; /* is inside the kernel: not even killed when this program ends */
         int log_fd;       /* all of the output is written here too; -EBADF for none; stays the caller's */
 } JobSpec;

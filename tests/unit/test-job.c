@@ -127,6 +127,14 @@ static void start(Fixture *f, const char *script, JobSpec spec, Owner *o)
         while (!(condition))                                                                                \
         ck_assert_int_ge(sd_event_run((f)->event, UINT64_MAX), 0)
 
+static void start_background(Fixture *f, const char *script, Owner *o)
+{
+        char *const argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
+        JobSpec spec = { .argv = argv, .log_fd = -EBADF, .background = true };
+
+        ck_assert_int_eq(job_start(f->pool, &spec, &handler, o, &o->job), 0);
+}
+
 static void run(const char *script, JobSpec spec, Owner *o)
 {
         _cleanup_fixture_ Fixture f = {};
@@ -541,6 +549,29 @@ START_TEST(test_many)
 }
 END_TEST
 
+/* What may hang in the kernel is not waited for: the pool is idle with it, and told when the last other one
+ * ends. */
+START_TEST(test_background)
+{
+        _cleanup_owner_ Owner hangs = {}, ends = {};
+        _cleanup_fixture_ Fixture f = {};
+
+        fixture_open(&f);
+        start_background(&f, "sleep 1000", &hangs);
+        ck_assert(job_pool_is_idle(f.pool));
+        start(&f, "true", (JobSpec){}, &ends);
+        while (f.n_idle == 0)
+                ck_assert_int_ge(sd_event_run(f.event, UINT64_MAX), 0);
+        ck_assert_uint_eq(ends.n_exit, 1);
+        ck_assert_uint_eq(hangs.n_exit, 0);
+        ck_assert(job_pool_is_idle(f.pool));
+        job_cancel(hangs.job);
+        while (f.n_idle == 1)
+                ck_assert_int_ge(sd_event_run(f.event, UINT64_MAX), 0);
+        ck_assert_uint_eq(hangs.n_exit, 0);
+}
+END_TEST
+
 START_TEST(test_no_fd_leak)
 {
         unsigned before;
@@ -669,5 +700,6 @@ UNIT_MAIN("job", UNIT_LOOP(test_run, ELEMENTSOF(runs)), UNIT_TEST(test_pieces),
                 UNIT_TEST(test_cancel_leaves_log), UNIT_LOOP(test_cancel_from_line, 2),
                 UNIT_TEST(test_cancel_from_last_line),
                 UNIT_LOOP(test_grandchild_holds_pipe, ELEMENTSOF(escaped)),
-                UNIT_TEST(test_grandchildren_killed), UNIT_TEST(test_many), UNIT_TEST(test_no_fd_leak),
-                UNIT_TEST(test_pool_free), UNIT_TEST(test_out_of_fds), UNIT_TEST(test_cannot_watch))
+                UNIT_TEST(test_grandchildren_killed), UNIT_TEST(test_many), UNIT_TEST(test_background),
+                UNIT_TEST(test_no_fd_leak), UNIT_TEST(test_pool_free), UNIT_TEST(test_out_of_fds),
+                UNIT_TEST(test_cannot_watch))
