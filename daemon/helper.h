@@ -28,6 +28,7 @@
 #define HELPER_KEY_ID          "keyid"
 #define HELPER_KEY_FINGERPRINT "fingerprint"
 #define HELPER_KEY_SIGNED      "signed" /* of its sign: a file */
+
 /* Of the operation nodes; names of files as in the root: "/dev/nvidia0" */
 #define HELPER_KEY_NODE      "node"    /* "195:0 nvidia0": one that there has to be */
 #define HELPER_KEY_MISSING   "missing" /* one that the driver does not offer */
