@@ -206,6 +206,19 @@ int sysmod_read_set(const Root *root, char *const *names, ModuleFacts *ret)
         return 0;
 }
 
+/* A directory without initstate says "built in" only of names that no module of the kernel has. */
+static const char *const may_be_builtin[] = { "nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm" };
+
+static bool is_really_there(const ModuleFact *m)
+{
+        if (m->state != MOD_BUILTIN)
+                return m->state != MOD_ABSENT;
+        for (size_t i = 0; i < ELEMENTSOF(may_be_builtin); i++)
+                if (streq(m->name, may_be_builtin[i]))
+                        return true;
+        return false;
+}
+
 static bool is_family(const char *name)
 {
         for (size_t i = 0; i < ELEMENTSOF(in_tree); i++)
@@ -272,7 +285,7 @@ int sysmod_list_family(const Root *root, ModuleFacts *ret)
                 _cleanup_(module_fact_done) ModuleFact m = {};
 
                 r = sysmod_read(root, *name, &m);
-                if (r == 0 && m.state != MOD_ABSENT && m.state != MOD_BUILTIN)
+                if (r == 0 && is_really_there(&m))
                         r = module_facts_add(&facts, &m);
                 if (r)
                         return err_trace(r);

@@ -24,7 +24,8 @@ int sysmod_read_set(const Root *root, char *const *names, ModuleFacts *ret);
  * The NVIDIA driver as it is loaded now, by whomever: every module named
  * nvidia*, except the few of that name that belong to the kernel itself
  * (nvidiafb ...), and all modules that hold one of these, directly or not.
- * Sorted by name; only modules that are really there, none that is built in.
+ * Sorted by name; only modules that are really there. Of those that are built
+ * in, only the driver's own four: others of such names are the kernel's.
  * Returns 0 or a negative errno.
  */
 int sysmod_list_family(const Root *root, ModuleFacts *ret);

@@ -165,6 +165,25 @@ START_TEST(test_family)
 }
 END_TEST
 
+/* A kernel with the driver built in, and one that cannot unload modules: no initstate, no refcnt. */
+START_TEST(test_family_for_ever)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(module_facts_done) ModuleFacts facts = {};
+
+        set(&t, "nvidia", "version", "535.261.03\n");
+        set(&t, "nvidia_uvm", "initstate", "live\n");
+        set(&t, "nvidia_soc", "parameters/p", "1\n");
+        ck_assert_int_eq(sysmod_list_family(t.root, &facts), 0);
+        ck_assert_uint_eq(facts.n, 2);
+        ck_assert_str_eq(facts.items[0].name, "nvidia");
+        ck_assert_int_eq(facts.items[0].state, MOD_BUILTIN);
+        ck_assert_str_eq(facts.items[0].version, "535.261.03");
+        ck_assert_int_eq(facts.items[1].state, MOD_LIVE);
+        ck_assert_int_eq(facts.items[1].refcnt, -1);
+}
+END_TEST
+
 START_TEST(test_family_none)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -238,5 +257,6 @@ START_TEST(test_host)
 END_TEST
 
 UNIT_MAIN("sysmod", UNIT_TEST(test_live), UNIT_TEST(test_absent), UNIT_LOOP(test_shapes, ELEMENTSOF(shapes)),
-                UNIT_TEST(test_set), UNIT_TEST(test_family), UNIT_TEST(test_family_none),
-                UNIT_TEST(test_parameters), UNIT_LOOP(test_unreadable, 6), UNIT_TEST(test_host))
+                UNIT_TEST(test_set), UNIT_TEST(test_family), UNIT_TEST(test_family_for_ever),
+                UNIT_TEST(test_family_none), UNIT_TEST(test_parameters), UNIT_LOOP(test_unreadable, 6),
+                UNIT_TEST(test_host))
