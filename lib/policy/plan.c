@@ -10,14 +10,15 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "policy/modstack.h"
 #include "policy/plan.h"
 
 static const char *const loaded_names[_PLAN_LOADED_MAX] = {
         [PLAN_LOADED_NONE] = "none",
         [PLAN_LOADED_WANTED] = "as wanted",
         [PLAN_LOADED_PART] = "in part",
-        [PLAN_LOADED_OTHER] = "another version",
-        [PLAN_LOADED_FOREIGN] = "another version, not ours",
+        [PLAN_LOADED_OTHER] = "not as wanted",
+        [PLAN_LOADED_FOREIGN] = "not as wanted, not ours",
 };
 
 const char *plan_loaded_to_string(PlanLoaded loaded)
@@ -97,26 +98,61 @@ static bool module_is_wanted_one(const ModuleFact *m, const char *version, const
         return !file || !file->srcversion || !m->srcversion || streq(file->srcversion, m->srcversion);
 }
 
+/* Ours to take out again: on record, and of a kind that can be. */
+static bool is_ours(const PlanFacts *facts, const ModuleFact *m)
+{
+        return strv_contains(facts->owned, m->name) && m->state != MOD_BUILTIN &&
+               !(m->state == MOD_LIVE && m->refcnt < 0);
+}
+
+/* Whoever loaded nvidia itself has the driver; what others put on top of ours goes with it. */
+static bool is_foreign(const PlanFacts *facts)
+{
+        const ModuleFact *nvidia = module_facts_find(facts->modules, "nvidia");
+
+        if (is_loaded(nvidia))
+                return !is_ours(facts, nvidia);
+        for (size_t i = 0; i < facts->modules->n; i++) {
+                const ModuleFact *m = &facts->modules->items[i];
+
+                if (is_loaded(m) && modstack_is_driver(m->name) && !is_ours(facts, m))
+                        return true;
+        }
+        return false;
+}
+
+/* Loaded by us for an earlier configuration, and not wanted by this one. */
+static bool is_surplus(const Config *config, const PlanFacts *facts, const ModuleFact *m)
+{
+        STRV_FOREACH (name, config->modules)
+                if (modname_eq(*name, m->name))
+                        return false;
+        return is_ours(facts, m);
+}
+
 static PlanLoaded judge_loaded(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         const char *version = wanted_version(config, plan);
         size_t n_there = 0, n_differ = 0;
 
+        plan->foreign = is_foreign(facts);
         for (size_t i = 0; i < facts->modules->n; i++) {
                 const ModuleFact *m = &facts->modules->items[i];
 
-                if (!is_loaded(m))
+                if (!is_loaded(m) || !modstack_is_driver(m->name))
                         continue;
-                if (m->state == MOD_BUILTIN || !strv_contains(facts->owned, m->name))
-                        plan->foreign = true;
                 if (!module_is_wanted_one(m, version, plan->build))
                         n_differ++;
+                else if (!plan->foreign && is_surplus(config, facts, m))
+                        plan->surplus = true;
         }
         STRV_FOREACH (name, config->modules)
                 n_there += is_loaded(module_facts_find(facts->modules, *name));
 
         if (n_differ > 0)
                 return plan->foreign ? PLAN_LOADED_FOREIGN : PLAN_LOADED_OTHER;
+        if (plan->surplus)
+                return PLAN_LOADED_OTHER;
         if (n_there == strv_length(config->modules))
                 return PLAN_LOADED_WANTED;
         return n_there > 0 ? PLAN_LOADED_PART : PLAN_LOADED_NONE;
@@ -208,8 +244,9 @@ static int add_first_steps(const PlanFacts *facts, Plan *plan)
                         adopt && plan->foreign ? ", not ours" : "");
         if (r == 0)
                 r = add_step(plan, FSM_CLEAR, plan->loaded == PLAN_LOADED_OTHER, "%s",
-                                plan->loaded == PLAN_LOADED_OTHER ? "another version is loaded"
-                                                                  : "nothing is in the way");
+                                plan->loaded != PLAN_LOADED_OTHER ? "nothing is in the way"
+                                : plan->surplus ? "modules are loaded that are not wanted any more"
+                                                : "another version is loaded");
         return err_trace(r);
 }
 

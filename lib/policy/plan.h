@@ -51,6 +51,7 @@ typedef struct Plan {
         char *detail; /* the particulars of a code; NULL for CODE_OK */
         PlanLoaded loaded;
         bool foreign;               /* the driver is somebody else's: it is never unloaded */
+        bool surplus;               /* a module of ours is loaded that is not wanted any more */
         const BuildManifest *build; /* to load from; NULL: one has to be made; points into the facts */
         const DriverSource *source; /* to build from, if one has to be made */
         const TreeFacts *tree;

@@ -384,19 +384,86 @@ START_TEST(test_srcversion)
 }
 END_TEST
 
-/* One module of somebody else is enough for the driver not to be ours. */
+/* Whoever loaded nvidia itself has the driver, whatever we put on top of it. */
 START_TEST(test_foreign_version)
 {
         _cleanup_machine_ Machine m;
 
         machine_init(&m);
         set_version(&m, "535");
-        add_loaded(&m, "nvidia", "470.256.02", MOD_LIVE, true);
-        add_loaded(&m, "nvidia_uvm", NULL, MOD_LIVE, false);
+        add_loaded(&m, "nvidia", "470.256.02", MOD_LIVE, false);
+        add_loaded(&m, "nvidia_uvm", NULL, MOD_LIVE, true);
         check_refusal(&m, CODE_FOREIGN_DRIVER, "Version 470.256.02 is loaded, 535 is wanted.");
         ck_assert_int_eq(m.plan.loaded, PLAN_LOADED_FOREIGN);
         ck_assert(m.plan.foreign);
         ck_assert_uint_eq(plan_mask(&m.plan), 0);
+}
+END_TEST
+
+/* What others put on top of ours goes with it, and is no reason to refuse. */
+START_TEST(test_others_on_ours)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        add_loaded(&m, "nvidia_peermem", "535.261.03", MOD_LIVE, false);
+        add_loaded(&m, "gdrdrv", "2.4.1", MOD_LIVE, false); /* a version of its own */
+        add_loaded(&m, "stranger", "1", MOD_LIVE, false);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(!m.plan.foreign);
+
+        set_version(&m, "550");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " BUILD LIVE);
+        ck_assert(!m.plan.foreign);
+}
+END_TEST
+
+/* Loaded by us and wanted no more: the set differs, and is replaced like a version that does. */
+START_TEST(test_surplus)
+{
+        _cleanup_machine_ Machine m;
+        char *expected = NULL;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        add_build(&m, "535.261.03");
+        ck_assert_int_eq(config_assign(m.config, "Driver", "Modules", "nvidia nvidia-uvm nvidia-modeset",
+                                         &expected),
+                        0);
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing loading");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR), "modules are loaded that are not wanted any more");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: not as wanted");
+}
+END_TEST
+
+/* The same, loaded by somebody else: more than was asked for is as good. */
+START_TEST(test_foreign_surplus)
+{
+        _cleanup_machine_ Machine m;
+        char *expected = NULL;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", false);
+        ck_assert_int_eq(config_assign(m.config, "Driver", "Modules", "nvidia", &expected), 0);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting");
+        ck_assert(m.plan.foreign);
+}
+END_TEST
+
+/* On record as ours, but this kernel never lets a module go. */
+START_TEST(test_kernel_without_unload)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        for (size_t i = 0; i < m.modules.n; i++)
+                m.modules.items[i].refcnt = -1;
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(m.plan.foreign);
+        set_version(&m, "550");
+        check_refusal(&m, CODE_FOREIGN_DRIVER, "Version 535.261.03 is loaded, 550 is wanted.");
 }
 END_TEST
 
@@ -542,8 +609,10 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_adopt_without_version), UNIT_TEST(test_partial),
                 UNIT_TEST(test_partial_without_build), UNIT_TEST(test_only_going),
                 UNIT_TEST(test_another_version_of_ours), UNIT_TEST(test_newer_build_in_store),
-                UNIT_TEST(test_srcversion), UNIT_TEST(test_foreign_version),
-                UNIT_TEST(test_foreign_without_nvidia), UNIT_TEST(test_no_gpu),
-                UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)), UNIT_TEST(test_no_tree),
-                UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)), UNIT_TEST(test_without_drm),
-                UNIT_TEST(test_two_gpus), UNIT_TEST(test_wish), UNIT_TEST(test_names))
+                UNIT_TEST(test_srcversion), UNIT_TEST(test_foreign_version), UNIT_TEST(test_others_on_ours),
+                UNIT_TEST(test_surplus), UNIT_TEST(test_foreign_surplus),
+                UNIT_TEST(test_kernel_without_unload), UNIT_TEST(test_foreign_without_nvidia),
+                UNIT_TEST(test_no_gpu), UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)),
+                UNIT_TEST(test_no_tree), UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)),
+                UNIT_TEST(test_without_drm), UNIT_TEST(test_two_gpus), UNIT_TEST(test_wish),
+                UNIT_TEST(test_names))
