@@ -218,6 +218,8 @@ static void on_done(Fsm *fsm, usec_t now, FsmActions *actions)
                 unloaded(fsm, CODE_OK, now, actions);
         } else if (state == FSM_REPAIR) {
                 repaired(fsm, now, actions);
+        } else if (state == FSM_BUSY) {
+                enter_check(fsm, now, actions);
         } else if (fsm_state_is_stage(state)) {
                 /* Waiting for holders made the delays grow; it was no failure of what comes now. */
                 if (state == FSM_CLEAR)
@@ -272,6 +274,8 @@ static void on_timer(Fsm *fsm, usec_t now, FsmActions *actions)
 {
         if (fsm->state == FSM_BACKOFF || fsm->state == FSM_BUSY)
                 enter_check(fsm, now, actions);
+        else if (fsm->state == FSM_UNLOAD && fsm->config.patient)
+                return; /* it waits for programs, not for the kernel */
         else if (fsm_state_is_kernel_operation(fsm->state) && fsm->stop_wanted)
                 /* The kernel does not come back in time; the next start finds out what became of it. */
                 enter_end(fsm, FSM_STOPPED, CODE_STUCK, now, actions);

@@ -28,7 +28,7 @@ typedef enum FsmState {
         FSM_READY,
         FSM_DEGRADED, /* was ready; something it promised is gone */
         FSM_REPAIR,   /* a kernel operation that may bring it back */
-        FSM_BUSY,     /* somebody holds the driver that has to go; tries again */
+        FSM_BUSY,     /* somebody holds the driver that has to go; tries again when they have gone */
         FSM_BACKOFF,  /* failed for a reason that may pass; tries again */
         FSM_STUCK,    /* a kernel operation does not return */
         FSM_STOPPING,
@@ -42,7 +42,7 @@ typedef enum FsmState {
 typedef enum FsmEventType {
         FSM_EV_START,
         FSM_EV_PLANNED, /* CHECK is done: .steps says which stages run */
-        FSM_EV_DONE,    /* the stage with .token succeeded */
+        FSM_EV_DONE,    /* the stage with .token succeeded; in BUSY: the holders have gone */
         FSM_EV_FAILED,  /* the stage with .token failed with .code */
         FSM_EV_BUSY,    /* the stage with .token found holders */
         FSM_EV_OVERDUE, /* the kernel operation of the stage with .token passed its deadline */
@@ -88,6 +88,7 @@ typedef struct FsmConfig {
         Backoff retry;
         unsigned attempts;    /* consecutive transient failures until FAILED; 0 never gives up */
         usec_t stop_deadline; /* in STUCK: how long STOP waits for the kernel before it ends without it */
+        bool patient;         /* UNLOAD may take longer than that: only a STUCK one is ended */
 } FsmConfig;
 
 typedef struct Fsm {

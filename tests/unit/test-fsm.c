@@ -66,7 +66,7 @@ static Row plain[_FSM_STATE_MAX] = {
                         STOP("stopping CE") },
         [FSM_REPAIR] = { DONE("degraded E"), FAILED("degraded E"), BUSY("degraded E"), OVERDUE("stuck "),
                         STOP(" T") },
-        [FSM_BUSY] = { TIMER("checking E"), STOP("stopping CE") },
+        [FSM_BUSY] = { DONE("checking E"), TIMER("checking E"), STOP("stopping CE") },
         [FSM_BACKOFF] = { TIMER("checking E"), STOP("stopping CE") },
         [FSM_STUCK] = { DONE("ready E"), FAILED("backoff ET"), STOP(" T") },
         [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
@@ -94,7 +94,7 @@ static Row ending[_FSM_STATE_MAX] = {
         [FSM_DEGRADED] = { [FSM_EV_HEALED] = "stopping E" },
         [FSM_REPAIR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T"),
                         TIMER("stopped EX") },
-        [FSM_BUSY] = { TIMER("checking E") },
+        [FSM_BUSY] = { DONE("checking E"), TIMER("checking E") },
         [FSM_BACKOFF] = { TIMER("checking E") },
         [FSM_STUCK] = { DONE("stopping E"), FAILED("stopping E"), TIMER("stopped EX") },
         [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
@@ -670,6 +670,38 @@ START_TEST(test_story_stop_while_busy)
 }
 END_TEST
 
+/* They have gone: no need to wait for the timer, which grows and grows. */
+START_TEST(test_story_busy_no_more)
+{
+        Story s = begin(FSM_STEP(FSM_CLEAR), "clearing E");
+
+        HAPPENS(&s, FSM_EV_BUSY, "busy ET");
+        HAPPENS(&s, FSM_EV_DONE, "checking E");
+        HAPPENS(&s, FSM_EV_PLANNED, "clearing E", .steps = FSM_STEP(FSM_CLEAR));
+        HAPPENS(&s, FSM_EV_DONE, "ready E");
+        ck_assert_uint_eq(s.fsm.attempt, 0);
+}
+END_TEST
+
+/* Policy=wait: programs have all the time they want, the kernel has not. */
+START_TEST(test_story_patient)
+{
+        Story s = begin(0, "ready E");
+        unsigned armed;
+
+        s.fsm.config.patient = true;
+        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
+        HAPPENS(&s, FSM_EV_DONE, "unloading E");
+        s.now += 100 * GIVE;
+        HAPPENS(&s, FSM_EV_TIMER, NULL);
+        HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
+        ck_assert_uint_eq(s.actions.items[0].due, s.now);
+        armed = s.fsm.token;
+        tell(&s, &(FsmEvent){ FSM_EV_TIMER, .token = armed }, "stopped EX");
+        ck_assert_int_eq(s.fsm.code, CODE_STUCK);
+}
+END_TEST
+
 /* STOP in CLEAR, which then finds holders: there is nothing left to wait for. */
 START_TEST(test_story_stop_while_clearing)
 {
@@ -889,7 +921,8 @@ UNIT_MAIN("fsm", UNIT_LOOP(test_every_event, _FSM_STATE_MAX),
                 UNIT_TEST(test_story_stop_while_busy_unloading), UNIT_LOOP(test_story_roll_back, 3),
                 UNIT_TEST(test_story_retries), UNIT_TEST(test_story_retries_are_consecutive),
                 UNIT_TEST(test_story_retries_without_end), UNIT_TEST(test_story_single_attempt),
-                UNIT_TEST(test_story_busy_clear), UNIT_TEST(test_story_stop_while_busy),
+                UNIT_TEST(test_story_busy_clear), UNIT_TEST(test_story_busy_no_more),
+                UNIT_TEST(test_story_patient), UNIT_TEST(test_story_stop_while_busy),
                 UNIT_TEST(test_story_stop_while_clearing), UNIT_TEST(test_story_stuck_and_back),
                 UNIT_TEST(test_story_stop_while_stuck), UNIT_TEST(test_story_stuck_while_stopping),
                 UNIT_TEST(test_story_lost_and_healed), UNIT_TEST(test_story_repair),
