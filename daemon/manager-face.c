@@ -28,8 +28,16 @@
 /* Longer than any single compiler run takes on a slow machine. */
 #define EXTENSION (3 * USEC_PER_MINUTE)
 
+/* The state machine keeps the reason for what it was doing; in STUCK people want to know why it does not go
+ * on. */
+static Code shown_code(const Manager *m)
+{
+        return m->fsm.state == FSM_STUCK ? CODE_STUCK : m->fsm.code;
+}
+
 static char *state_text(Manager *m)
 {
+        Code code = shown_code(m);
         const ModuleFact *nvidia = module_facts_find(&m->facts.modules, "nvidia");
         const char *version = m->loading_manifest.driver_version;
         char *text;
@@ -43,9 +51,9 @@ static char *state_text(Manager *m)
                                          : "",
                                 m->facts.gpus.n, m->facts.gpus.n == 1 ? "" : "s",
                                 m->plan.foreign ? ", foreign" : "");
-        if (m->fsm.code != CODE_OK)
-                text = str_format("%s: %s (%s)", fsm_state_to_string(m->fsm.state),
-                                code_sentence(m->fsm.code), code_to_string(m->fsm.code));
+        if (code != CODE_OK)
+                text = str_format("%s: %s (%s)", fsm_state_to_string(m->fsm.state), code_sentence(code),
+                                code_to_string(code));
         else
                 text = strdup(fsm_state_to_string(m->fsm.state));
         if (text)
@@ -61,7 +69,7 @@ static void send_status(Manager *m, bool went_forward)
                 return;
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
         m->status_sent = manager_now(m);
-        if (went_forward && !m->fsm.promised)
+        if (went_forward && !m->fsm.promised && !m->fsm.stop_wanted)
                 notify_sendf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, text, (uint64_t)EXTENSION);
         else
                 notify_sendf("STATUS=%s", text);
@@ -113,7 +121,7 @@ void manager_face_state(Manager *m, FsmState before)
 
         (void)str_replace(&m->progress, NULL);
         log_field(m->log, "STATE", fsm_state_to_string(state));
-        log_field(m->log, "CODE", code_to_string(m->fsm.code));
+        log_field(m->log, "CODE", code_to_string(shown_code(m)));
         if (state == FSM_BACKOFF || state == FSM_BUSY) {
                 _cleanup_free_ char *delay = str_from_usec(
                                 backoff_delay(&m->fsm.config.retry, m->fsm.attempt));
@@ -159,6 +167,7 @@ static void replace_config(Manager *m)
                 log_warning(m->log, "%s", *problem);
         config_free(m->config);
         m->config = config;
+        manager_configure(m);
         strv_free(m->problems);
         m->problems = TAKE_PTR(problems);
         log_notice(m->log,
@@ -189,10 +198,11 @@ int manager_fill_status(Manager *m, Status *s)
         s->since = m->since_realtime;
         s->pid = getpid();
         s->foreign = m->plan.foreign;
+        s->slowest_turn = m->watch.slowest;
         r = str_replace(&s->state, fsm_state_to_string(m->fsm.state));
         if (r == 0)
-                r = str_replace(&s->code, code_to_string(m->fsm.code));
-        if (r == 0 && m->fsm.code != CODE_OK)
+                r = str_replace(&s->code, code_to_string(shown_code(m)));
+        if (r == 0 && shown_code(m) != CODE_OK)
                 r = str_replace(&s->detail, m->detail);
         if (r == 0)
                 r = str_replace(&s->progress, m->progress);

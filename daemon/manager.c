@@ -18,7 +18,6 @@
 #include "build-config.h"
 #include "bus.h"
 #include "failure.h"
-#include "loaded.h"
 #include "manager.h"
 #include "manager-face.h"
 #include "paths.h"
@@ -73,6 +72,7 @@ static void forget_attempt(Manager *m)
         node_facts_done(&m->nodes);
         health_done(&m->health);
         m->build_path = (free(m->build_path), NULL);
+        m->adopting = false;
 }
 
 static void log_plan(Manager *m)
@@ -90,6 +90,9 @@ static void enter_check(Manager *m)
 {
         int r;
 
+        /* The first attempt began with this process. */
+        if (m->facts.kernel.release)
+                m->attempt_began = now_usec();
         forget_attempt(m);
         r = facts_gather(m->root, m->config, NULL, &m->facts);
         if (r == 0)
@@ -113,41 +116,6 @@ static void enter_check(Manager *m)
                                         .steps = plan_mask(&m->plan),
                                         .code = m->plan.code,
                         });
-}
-
-static int take_owned(Manager *m)
-{
-        strv_free(m->owned);
-        m->owned = NULL;
-        return err_trace(strv_copy(m->facts.owned, &m->owned));
-}
-
-static void enter_adopt(Manager *m)
-{
-        const ModuleFact *nvidia = module_facts_find(&m->facts.modules, "nvidia");
-        int r;
-
-        r = take_owned(m);
-        if (r == 0)
-                r = stage_devices_monitor(m);
-        if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "udev: %s.", strerror(-r));
-                return;
-        }
-        log_notice(m->log, "Adopting the loaded driver %s%s.", nvidia ? strempty(nvidia->version) : "",
-                        m->plan.foreign ? ", which somebody else loaded: it will not be unloaded" : "");
-        manager_stage_done(m);
-}
-
-static void enter_clear(Manager *m)
-{
-        int r;
-
-        r = take_owned(m);
-        if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
-        else
-                stage_unload_enter(m);
 }
 
 /* What builds of ours left that nobody works in any more, in the background. */
@@ -196,10 +164,10 @@ static void enter(Manager *m)
                 enter_check(m);
                 return;
         case FSM_ADOPT:
-                enter_adopt(m);
+                stage_adopt_enter(m);
                 return;
         case FSM_CLEAR:
-                enter_clear(m);
+                stage_clear_enter(m);
                 return;
         case FSM_PREPARE:
         case FSM_COMPILE:
@@ -220,6 +188,7 @@ static void enter(Manager *m)
         case FSM_READY:
                 stage_devices_leave(m);
                 manager_face_ready(m);
+                stage_adopt_ready(m);
                 stage_ready_retire(m);
                 discard_staging(m);
                 watch_kernel_show(m);
@@ -379,6 +348,7 @@ int manager_new(Root *root, Config *config, char **problems, Log *log, Manager *
                 return err_origin(-ENOMEM);
         m->root = root;
         m->log = log;
+        m->attempt_began = now_usec();
 
         r = pidlock_acquire(root, getpid(), &m->lock, &other);
         if (r == PIDLOCK_E_HELD) {
@@ -440,16 +410,23 @@ Manager *manager_free(Manager *m)
         return NULL;
 }
 
-int manager_run(Manager *m)
+void manager_configure(Manager *m)
 {
-        FsmConfig config = {
+        m->fsm.config = (FsmConfig){
                 .retry = { .base = m->config->retry_delay, .limit = m->config->retry_max_delay },
                 .attempts = m->config->retry_attempts,
                 .stop_deadline = m->config->stop_timeout,
+                .patient = m->config->stop_policy == STOP_POLICY_WAIT,
         };
+}
+
+int manager_run(Manager *m)
+{
         int r;
 
-        fsm_init(&m->fsm, &config, manager_now(m));
+        fsm_init(&m->fsm, &(FsmConfig){}, manager_now(m));
+        manager_configure(m);
+        m->watch.log = m->log;
         m->since_realtime = now_realtime_usec();
         STRV_FOREACH (problem, m->problems)
                 log_warning(m->log, "%s", *problem);
@@ -458,9 +435,9 @@ int manager_run(Manager *m)
 
         watch_kernel_start(m);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
-        r = sd_event_loop(m->event);
+        r = loop_run(m->event, &m->watch);
         if (r < 0)
-                return err_origin(r);
+                return err_trace(r);
         manager_face_exit(m);
         return 0;
 }

@@ -13,6 +13,7 @@
 #include "facts.h"
 #include "job.h"
 #include "log.h"
+#include "loop.h"
 #include "policy/fsm.h"
 #include "policy/health.h"
 #include "policy/plan.h"
@@ -49,6 +50,7 @@ typedef struct ModuleWork {
         bool begun;    /* LOAD: the build is whole, inserting may start */
         bool waiting;  /* LOAD: for one of them, nothing is being inserted */
         bool reported; /* that the operation does not return */
+        usec_t moving; /* since when the module is on its way without a helper of ours */
         char *detail;
 } ModuleWork;
 
@@ -79,6 +81,10 @@ struct Manager {
         Build *build;
         char *build_path; /* the build to load from, in the root */
         BuildManifest loading_manifest;
+
+        usec_t attempt_began;
+        bool adopting; /* this attempt, and nothing is loaded */
+        LoopWatch watch;
 
         UdevMon *udev;
         sd_event_source *udev_source, *device_timer;
@@ -132,6 +138,14 @@ int manager_fill_status(Manager *m, Status *s);
 
 usec_t manager_now(Manager *m);
 
+/* What the state machine takes from the configuration; again after each reload. */
+void manager_configure(Manager *m);
+
+/* stage-adopt.c: ADOPT and CLEAR, whose work is stage-unload.c's; and how long an adoption took */
+void stage_adopt_enter(Manager *m);
+void stage_adopt_ready(Manager *m);
+void stage_clear_enter(Manager *m);
+
 /* stage-build.c: PREPARE, COMPILE, LINK, PUBLISH */
 void stage_build_enter(Manager *m, FsmState state);
 
@@ -167,6 +181,13 @@ void stage_unload_enter(Manager *m);
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
                 void (*next)(Manager *m));
 void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));
+
+/*
+ * The same while m->work.current is on its way in or out, and it is not our
+ * helper who does that: it has as long as an operation of our own, and is
+ * STUCK then.
+ */
+void module_work_wait(Manager *m, usec_t delay, void (*next)(Manager *m));
 void module_work_report_stuck(Manager *m);
 void module_work_reset(Manager *m);
 char *module_work_evidence(const Manager *m);

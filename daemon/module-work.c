@@ -16,6 +16,12 @@
 #include "policy/verdict.h"
 #include "sys/sysmod.h"
 
+/* The stop that follows a slow stop of services still gets this. */
+#define UNLOAD_LEAST (2 * USEC_PER_SEC)
+
+/* How often to look for a module that has been on its way for very long. */
+#define STUCK_DELAY (500 * USEC_PER_MSEC)
+
 static void on_line(void *userdata, const char *line)
 {
         Manager *m = userdata;
@@ -50,17 +56,38 @@ static char *read_stack(Manager *m)
         return text;
 }
 
+static char *describe_job(Manager *m)
+{
+        _cleanup_free_ char *stack = read_stack(m);
+
+        return str_format("Module %s, helper process %d%s%s.", strna(m->work.current),
+                        (int)job_pid(m->work.job), stack ? ", kernel stack: " : "", strempty(stack));
+}
+
+/* Somebody else's operation, or that of a helper which died in it: there is no process to show. */
+static char *describe_moving(Manager *m)
+{
+        _cleanup_free_ char *took = str_from_usec(manager_now(m) - m->work.moving);
+        ModuleFact fact = {};
+        char *text;
+
+        if (sysmod_read(m->root, m->work.current, &fact) < 0)
+                return NULL;
+        text = str_format("Module %s has been %s for %s, and no helper of ours does that.", m->work.current,
+                        mod_state_to_string(fact.state), strna(took));
+        module_fact_done(&fact);
+        return text;
+}
+
 /* Once for each operation, whether its own deadline passed or that of a stop. */
 void module_work_report_stuck(Manager *m)
 {
-        _cleanup_free_ char *stack = NULL, *detail = NULL;
+        _cleanup_free_ char *detail = NULL;
 
-        if (!m->work.job || m->work.reported)
+        if ((!m->work.job && !m->work.moving) || m->work.reported)
                 return;
         m->work.reported = true;
-        stack = read_stack(m);
-        detail = str_format("Module %s, helper process %d%s%s.", strna(m->work.current),
-                        (int)job_pid(m->work.job), stack ? ", kernel stack: " : "", strempty(stack));
+        detail = m->work.job ? describe_job(m) : describe_moving(m);
         (void)str_replace(&m->detail, detail);
         log_code(m->log, LOG_ERR, CODE_STUCK, detail);
 }
@@ -81,6 +108,19 @@ static void on_helper_exit(void *userdata, const JobResult *result)
         m->work.next(m);
 }
 
+/* Once a stop is wanted, what takes longer than the rest of its time is stuck; but some time it gets. */
+static usec_t operation_limit(Manager *m)
+{
+        usec_t now = manager_now(m), least = MIN(m->config->stop_timeout, UNLOAD_LEAST),
+               left = m->fsm.stop_due > now ? m->fsm.stop_due - now : 0;
+
+        if (!m->fsm.stop_wanted)
+                return m->config->load_timeout;
+        if (m->fsm.config.patient)
+                return MIN(m->config->load_timeout, m->config->stop_timeout);
+        return MIN(m->config->load_timeout, MAX(left, least));
+}
+
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
                 void (*next)(Manager *m))
 {
@@ -89,12 +129,12 @@ int module_work_start(Manager *m, const char *operation, const char *argument, c
         };
         char *argv[] = { (char *)path_of_helper(), (char *)operation, (char *)argument, (char *)parameters,
                 NULL };
-        /* Once a stop is wanted, what takes longer than the stop may take is stuck. */
-        usec_t overdue = m->fsm.stop_wanted ? MIN(m->config->load_timeout, m->config->stop_timeout)
-                                            : m->config->load_timeout;
-        JobSpec spec = { .argv = argv, .overdue = overdue, .untouchable = true, .log_fd = -EBADF };
+        JobSpec spec = {
+                .argv = argv, .overdue = operation_limit(m), .untouchable = true, .log_fd = -EBADF
+        };
 
         m->work.reported = false;
+        m->work.moving = 0;
         m->work.error = VERDICT_NO_WORD;
         m->work.evidence = strv_free(m->work.evidence);
         m->work.next = next;
@@ -119,6 +159,19 @@ void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m))
         r = sd_event_add_time_relative(m->event, &m->work.again, CLOCK_MONOTONIC, delay, 0, on_again, m);
         if (r < 0)
                 manager_stage_failed(m, CODE_INTERNAL, "timer: %s.", strerror(-r));
+}
+
+void module_work_wait(Manager *m, usec_t delay, void (*next)(Manager *m))
+{
+        usec_t now = manager_now(m);
+
+        if (!m->work.moving)
+                m->work.moving = now;
+        if (!m->work.reported && now - m->work.moving >= operation_limit(m)) {
+                module_work_report_stuck(m);
+                manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
+        }
+        module_work_again(m, m->work.reported ? MAX(delay, STUCK_DELAY) : delay, next);
 }
 
 void module_work_reset(Manager *m)

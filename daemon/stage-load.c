@@ -63,7 +63,8 @@ static bool is_live(Manager *m, const char *name)
         ModuleFact fact = {};
         bool live;
 
-        live = sysmod_read(m->root, name, &fact) == 0 && fact.state == MOD_LIVE;
+        live = sysmod_read(m->root, name, &fact) == 0 &&
+               (fact.state == MOD_LIVE || fact.state == MOD_BUILTIN);
         module_fact_done(&fact);
         return live;
 }
@@ -90,7 +91,7 @@ static void on_inserted(Manager *m)
                 m->work.retries = 0;
                 load_next(m);
         } else if (verdict == VERDICT_WAIT) {
-                module_work_again(m, POLL_DELAY, on_inserted);
+                module_work_wait(m, POLL_DELAY, on_inserted);
         } else if (verdict == VERDICT_RETRY && m->work.retries++ < RETRIES_MAX) {
                 module_work_again(m, POLL_DELAY, load_next);
         } else if (!load_side_is_over(m)) {

@@ -29,6 +29,7 @@ typedef struct Status {
         char *driver_wanted;  /* configured version, or NULL for any */
         char *build;          /* id of the build in use, or NULL */
         bool foreign;         /* the driver was loaded by somebody else */
+        usec_t slowest_turn;  /* of the daemon's event loop, so far */
         StatusStep *steps;
         size_t n_steps;
         ModuleFacts modules;

@@ -111,6 +111,7 @@ int status_format(const Status *s, char **ret)
         set_string(root, "driverWanted", s->driver_wanted);
         set_string(root, "build", s->build);
         (void)json_object_set_new(root, "foreign", json_boolean(s->foreign));
+        (void)json_object_set_new(root, "slowestTurnUSec", json_integer((json_int_t)s->slowest_turn));
         (void)json_object_set_new(root, "plan", steps_to_json(s));
         for (size_t i = 0; i < s->modules.n; i++)
                 (void)json_array_append_new(modules, module_to_json(&s->modules.items[i]));
@@ -253,6 +254,7 @@ int status_parse(const char *text, Status *ret)
         s.driver_wanted = get_string(root, "driverWanted");
         s.build = get_string(root, "build");
         s.foreign = json_is_true(json_object_get(root, "foreign"));
+        s.slowest_turn = (usec_t)json_integer_value(json_object_get(root, "slowestTurnUSec"));
         r = parse_lists(root, &s);
         if (r == 0 && (!s.state || !s.code))
                 r = STATUS_E_INVALID;

@@ -55,6 +55,7 @@ static void fill(Status *s)
                 .driver_wanted = strdup("535"),
                 .build = strdup("535.261.03-proprietary-6.1.0-56-amd64-0123456789ab"),
                 .foreign = true,
+                .slowest_turn = 12345,
         };
         ck_assert_int_eq(status_add_step(s, "compiling", false, "it is in the store"), 0);
         ck_assert_int_eq(status_add_step(s, "loading", true, NULL), 0);
@@ -90,6 +91,7 @@ START_TEST(test_round_trip)
         ck_assert_str_eq(back.detail, "a \"quote\", a \\ and a\nnewline");
         ck_assert_int_eq(back.pid, 4242);
         ck_assert(back.foreign);
+        ck_assert_uint_eq(back.slowest_turn, 12345);
         ck_assert_uint_eq(back.n_steps, 2);
         ck_assert(!back.steps[0].run && back.steps[1].run);
         ck_assert_str_eq(back.steps[1].reason, "");
@@ -129,7 +131,7 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "foreign", "plan", "modules", "gpus", "problems" };
+                "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
