@@ -29,6 +29,7 @@ static Code cli_init(Cli *cli);
 static const Verb verbs[] = {
         { "init", "Become the daemon: load the driver and keep it (for containers)", cli_init },
         { "status", "Show state, plan, modules and devices", cli_status },
+        { "holders", "Show who keeps the driver in use", cli_holders },
         { "plan", "Show what a start would do on this machine, and why", cli_plan },
         { "build", "Build the driver for a kernel, here or for another machine", cli_build },
         { "update", "The same under its old name", cli_build },
@@ -44,7 +45,8 @@ static int help(void)
         (void)printf("\nOptions:\n"
                      "  -h --help                   Show this help\n"
                      "     --version                Show the version\n"
-                     "     --json                   Print JSON (status, plan)\n"
+                     "     --json                   Print JSON (status, plan, holders)\n"
+                     "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders)\n"
                      "  -v --verbose                Log debug messages too (init)\n"
                      "     --root=DIR               Work on the machine below DIR\n"
                      "     --config=FILE            Read FILE instead of the usual places\n"
@@ -60,12 +62,13 @@ static int help(void)
         return 0;
 }
 
-enum { ARG_VERSION = 0x100, ARG_JSON, ARG_ROOT, ARG_CONFIG, ARG_TREE, ARG_SOURCE, ARG_OUTPUT };
+enum { ARG_VERSION = 0x100, ARG_JSON, ARG_WAIT, ARG_ROOT, ARG_CONFIG, ARG_TREE, ARG_SOURCE, ARG_OUTPUT };
 
 static const struct option options[] = {
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", no_argument, NULL, ARG_JSON },
+        { "wait", optional_argument, NULL, ARG_WAIT },
         { "verbose", no_argument, NULL, 'v' },
         { "root", required_argument, NULL, ARG_ROOT },
         { "config", required_argument, NULL, ARG_CONFIG },
@@ -98,6 +101,16 @@ static int assign_path(Cli *cli, const char *key, const char *value)
         return assign(cli, key, absolute);
 }
 
+static int take_wait(Cli *cli, const char *timeout)
+{
+        cli->wait = true;
+        cli->wait_timeout = USEC_INFINITY;
+        if (!timeout || str_to_usec(timeout, &cli->wait_timeout) == 0)
+                return -1;
+        (void)fprintf(stderr, "nvidia-driver: --wait=%s: not a time span\n", timeout);
+        return code_exit_status(CODE_USAGE);
+}
+
 static int parse_option(Cli *cli, int c)
 {
         switch (c) {
@@ -109,6 +122,8 @@ static int parse_option(Cli *cli, int c)
         case ARG_JSON:
                 cli->json = true;
                 return -1;
+        case ARG_WAIT:
+                return take_wait(cli, optarg);
         case 'v':
                 cli->verbose = true;
                 return -1;

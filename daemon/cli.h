@@ -19,7 +19,9 @@ typedef struct Cli {
         bool colour;        /* stdout is a terminal */
         const char *kernel; /* --kernel */
         const char *output; /* --output */
-        char **arguments;   /* what follows the verb */
+        bool wait;          /* --wait */
+        usec_t wait_timeout;
+        char **arguments; /* what follows the verb */
 } Cli;
 
 /* Reads the configuration; problems are printed to stderr. Returns a Code. */
@@ -36,6 +38,9 @@ void cli_print_status(const Cli *cli, const Status *s);
 /* cli-plan.c */
 Code cli_plan(Cli *cli);
 Code cli_explain(Cli *cli);
+
+/* cli-holders.c */
+Code cli_holders(Cli *cli);
 
 /* cli-build.c */
 Code cli_build(Cli *cli);

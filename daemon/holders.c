@@ -10,6 +10,8 @@
 #include <signal.h>
 
 #include "base/result.h"
+#include "base/str.h"
+#include "helper.h"
 #include "holders.h"
 #include "paths.h"
 #include "sys/holdersjson.h"
@@ -20,6 +22,7 @@ struct HoldersScan {
         void *userdata;
         Holders holders;
         bool ended, failed;
+        char *word; /* the last line that was no answer */
 };
 
 HoldersScan *holders_scan_free(HoldersScan *scan)
@@ -29,6 +32,7 @@ HoldersScan *holders_scan_free(HoldersScan *scan)
 
         job_cancel(scan->job);
         holders_done(&scan->holders);
+        free(scan->word);
         free(scan);
         return NULL;
 }
@@ -38,10 +42,20 @@ static void on_line(void *userdata, const char *line)
         HoldersScan *scan = userdata;
         int r = holders_line_parse(line, &scan->holders);
 
-        if (r == HOLDERS_E_END)
+        if (r == HOLDERS_E_END) {
                 scan->ended = true;
-        else if (r && r != HOLDERS_E_FOREIGN)
+        } else if (r == HOLDERS_E_FOREIGN) {
+                const char *detail = startswith(line, HELPER_KEY_DETAIL "=");
+
+                (void)str_replace(&scan->word, detail ? detail : line);
+        } else if (r) {
                 scan->failed = true;
+        }
+}
+
+const char *holders_scan_reason(const HoldersScan *scan)
+{
+        return scan->word ? scan->word : "the worker gave no complete answer";
 }
 
 static void on_scanned(void *userdata, const JobResult *result)

@@ -28,6 +28,9 @@ typedef struct HoldersScan HoldersScan;
 int holders_scan(JobPool *pool, const Root *root, void (*done)(void *userdata, const Holders *holders),
                 void *userdata, HoldersScan **ret);
 
+/* Why a scan failed, for people: the worker's own word if it had one. Lives as long as the scan. */
+const char *holders_scan_reason(const HoldersScan *scan);
+
 /* Calls nobody any more; a worker that still runs is terminated in the background. */
 HoldersScan *holders_scan_free(HoldersScan *scan);
 DEFINE_CLEANUP(HoldersScan, holders_scan_free);

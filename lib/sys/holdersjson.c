@@ -38,6 +38,15 @@ static void set_string(json_t *object, const char *key, const char *value)
         (void)json_object_set_new(object, key, value ? string_to_json(value) : json_null());
 }
 
+static void set_list(json_t *object, const char *key, char *const *list)
+{
+        json_t *array = json_array();
+
+        STRV_FOREACH (s, list)
+                (void)json_array_append_new(array, string_to_json(*s));
+        (void)json_object_set_new(object, key, array);
+}
+
 static void set_number(json_t *object, const char *key, json_int_t value)
 {
         (void)json_object_set_new(object, key, json_integer(value));
@@ -203,17 +212,16 @@ int holders_line_parse(const char *line, Holders *holders)
 
 static json_t *module_to_json(const ModuleFact *m)
 {
-        json_t *o = json_object(), *list = json_array();
+        json_t *o = json_object();
 
         set_string(o, "name", m->name);
         (void)json_object_set_new(o, "refcount", m->refcnt < 0 ? json_null() : json_integer(m->refcnt));
-        STRV_FOREACH (holder, m->holders)
-                (void)json_array_append_new(list, string_to_json(*holder));
-        (void)json_object_set_new(o, "held_by", list);
+        set_list(o, "holders", m->holders);
         return o;
 }
 
-int holders_format(const Holders *holders, const ModuleFacts *modules, bool busy, char **ret)
+int holders_format(const Holders *holders, const ModuleFacts *modules, char *const *remarks, bool busy,
+                char **ret)
 {
         json_t *o = json_object(), *processes = json_array(), *list = json_array();
         _cleanup_free_ char *text = NULL;
@@ -226,6 +234,7 @@ int holders_format(const Holders *holders, const ModuleFacts *modules, bool busy
         (void)json_object_set_new(o, "busy", json_boolean(busy));
         (void)json_object_set_new(o, "holders", processes);
         (void)json_object_set_new(o, "modules", list);
+        set_list(o, "remarks", remarks);
         set_number(o, "processes", holders->n_processes);
         set_number(o, "unreadable", holders->n_unreadable);
         (void)json_object_set_new(o, "incomplete", json_boolean(holders->incomplete));

@@ -31,6 +31,8 @@ int holders_line_parse(const char *line, Holders *holders);
 
 /*
  * The document for scripts, indented, with a newline at the end. @modules: the
- * driver as it is loaded, with who holds it inside the kernel. Returns 0 or -ENOMEM.
+ * driver as it is loaded, with who holds it inside the kernel; @remarks, @busy:
+ * of busy_judge(). Returns 0 or -ENOMEM.
  */
-int holders_format(const Holders *holders, const ModuleFacts *modules, bool busy, char **ret);
+int holders_format(const Holders *holders, const ModuleFacts *modules, char *const *remarks, bool busy,
+                char **ret);

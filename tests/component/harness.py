@@ -322,6 +322,30 @@ class Machine:
         self.copy(os.path.join(objects(), "nv-modeset-kernel.o_binary"),
                   f"{SOURCE}/nvidia-modeset/nv-modeset-kernel.o_binary")
 
+    def put_process(self, pid, command, fds=None, maps=(), cgroup="0::/\n", uid=0, start=4711):
+        """A process in the machine's /proc: {descriptor: path}, [mapped path]."""
+        base = f"proc/{pid}"
+        os.makedirs(self.path(f"{base}/fd"))
+        for fd, target in (fds or {}).items():
+            os.symlink(target, self.path(f"{base}/fd/{fd}"))
+        self.put(f"{base}/maps", "".join(f"{i}000-{i}fff rw-s 00000000 00:05 {i}{' ' * 20}{path}\n"
+                                         for i, path in enumerate(maps, 1)))
+        self.put(f"{base}/status", f"Name:\t{command}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        self.put(f"{base}/cgroup", cgroup)
+        self.put(f"{base}/stat", f"{pid} ({command}) S{' 1' * 18} {start} 0\n")
+
+    def end_process(self, pid):
+        shutil.rmtree(self.path(f"proc/{pid}"))
+
+    def put_module(self, name, refcnt=0, holders=()):
+        """A live module in the machine's /sys/module."""
+        base = f"sys/module/{name}"
+        os.makedirs(self.path(f"{base}/holders"), exist_ok=True)
+        for holder in holders:
+            os.symlink(f"../../{holder}", self.path(f"{base}/holders/{holder}"))
+        self.put(f"{base}/initstate", "live\n")
+        self.put(f"{base}/refcnt", f"{refcnt}\n")
+
     # gates
 
     def close(self, name):

@@ -18,6 +18,7 @@ typedef struct Fixture {
         HoldersScan *scan;
         unsigned n_done;
         bool failed, incomplete, free_in_done;
+        char reason[100];
         char *text; /* of the holders, joined */
         unsigned n_unreadable;
 } Fixture;
@@ -56,6 +57,7 @@ static void on_done(void *userdata, const Holders *holders)
 
         f->n_done++;
         f->failed = !holders;
+        (void)snprintf(f->reason, sizeof(f->reason), "%s", holders_scan_reason(f->scan));
         if (holders) {
                 ck_assert_int_eq(holders_describe(holders, &lines), 0);
                 f->text = strv_join(lines, "|");
@@ -94,8 +96,9 @@ static const struct {
                         "cuda[3] of games (/dev/nvidiactl fd 3)|cuda[20] of games (/dev/nvidia0 fd 3, /dev/nvidia1 fd 3)" },
         { END, "" },
         { "echo 'a word of a library' >&2\n" END, "" },
-        { HOLDER(3, "/dev/nvidiactl"), NULL },              /* no end */
-        { "true", NULL },                                   /* nothing at all */
+        { HOLDER(3, "/dev/nvidiactl"), NULL }, /* no end */
+        { "true", NULL },                      /* nothing at all */
+        { "echo detail=No luck; exit 70", NULL },
         { END "exit 70", NULL },                            /* the worker itself says that it failed */
         { "echo '{\"pid\":1}'\n" END, NULL },               /* not our protocol */
         { HOLDER(3, "/dev/nvidiactl") "kill -9 $$", NULL }, /* killed */
@@ -114,6 +117,10 @@ START_TEST(test_answers)
                 ck_assert_str_eq(f.text, answers[_i].text);
                 ck_assert(!f.incomplete);
                 ck_assert_uint_eq(f.n_unreadable, 2);
+        } else {
+                ck_assert_str_eq(f.reason, strstr(answers[_i].script, "No luck")
+                                                           ? "No luck"
+                                                           : "the worker gave no complete answer");
         }
 }
 END_TEST

@@ -168,16 +168,17 @@ END_TEST
 
 START_TEST(test_document)
 {
-        char *held_by[] = { (char *)"gdrdrv", NULL };
+        char *module_holders[] = { (char *)"gdrdrv", NULL };
+        char *remarks[] = { (char *)"A word.", NULL };
         Holder items[] = { fd_holder, map_holder };
-        ModuleFact facts[] = { { .name = (char *)"nvidia", .refcnt = 3, .holders = held_by },
+        ModuleFact facts[] = { { .name = (char *)"nvidia", .refcnt = 3, .holders = module_holders },
                 { .name = (char *)"gdrdrv", .refcnt = -1 } };
         Holders l = { .items = items, .n = 2, .n_processes = 5, .n_unreadable = 1, .incomplete = true };
         ModuleFacts modules = { .items = facts, .n = 2 };
         _cleanup_free_ char *text = NULL;
         json_t *o, *h, *m;
 
-        ck_assert_int_eq(holders_format(&l, &modules, true, &text), 0);
+        ck_assert_int_eq(holders_format(&l, &modules, remarks, true, &text), 0);
         ck_assert_int_eq(text[strlen(text) - 1], '\n');
         o = json_loads(text, 0, NULL);
         ck_assert(json_is_true(json_object_get(o, "busy")));
@@ -194,12 +195,13 @@ START_TEST(test_document)
         h = json_array_get(json_object_get(o, "holders"), 1);
         ck_assert(json_is_null(json_object_get(h, "fd")));
 
+        ck_assert_str_eq(json_string_value(json_array_get(json_object_get(o, "remarks"), 0)), "A word.");
         m = json_array_get(json_object_get(o, "modules"), 0);
         ck_assert_int_eq(json_integer_value(json_object_get(m, "refcount")), 3);
-        ck_assert_str_eq(json_string_value(json_array_get(json_object_get(m, "held_by"), 0)), "gdrdrv");
+        ck_assert_str_eq(json_string_value(json_array_get(json_object_get(m, "holders"), 0)), "gdrdrv");
         m = json_array_get(json_object_get(o, "modules"), 1);
         ck_assert(json_is_null(json_object_get(m, "refcount")));
-        ck_assert_uint_eq(json_array_size(json_object_get(m, "held_by")), 0);
+        ck_assert_uint_eq(json_array_size(json_object_get(m, "holders")), 0);
         json_decref(o);
 }
 END_TEST
