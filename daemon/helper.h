@@ -67,6 +67,9 @@ Code worker_sign(char **arguments);
 Code worker_attach(char **arguments);
 Code worker_detach(char **arguments);
 
+/* worker-firmware.c */
+Code worker_firmware(char **arguments);
+
 /* worker-check.c, worker-holders.c, worker-probe.c, worker-store.c */
 Code worker_check(char **arguments);
 Code worker_holders(char **arguments);

@@ -259,12 +259,14 @@ int load_side_start(Manager *m, char *const *needed, void (*when_changed)(Manage
         r = start_verify(m);
         if (r == 0)
                 r = start_probe(m, needed);
+        if (r == 0)
+                stage_firmware_publish(m);
         return err_trace(r);
 }
 
 bool load_side_is_over(const Manager *m)
 {
-        return !m->work.verifying && !m->work.probing && !m->work.aside;
+        return !m->work.verifying && !m->work.probing && !m->work.publishing && !m->work.aside;
 }
 
 static bool contains_module(char *const *names, const char *name)
@@ -292,7 +294,7 @@ static bool is_needed_by(const Manager *m, const char *prerequisite, const char 
 
 bool load_side_allows(const Manager *m, const char *name)
 {
-        if (m->work.verifying)
+        if (m->work.verifying || m->work.publishing)
                 return false;
         STRV_FOREACH (prerequisite, m->work.probing)
                 if (is_needed_by(m, *prerequisite, name))

@@ -43,7 +43,9 @@ typedef struct ModuleWork {
         char **probing; /* LOAD: modules of the host that are not there yet */
         bool verifying; /* LOAD: the build is being compared with its manifest */
         Code verify_code;
-        void (*changed)(Manager *m); /* either of the two went on */
+        bool publishing;             /* LOAD: firmware is being copied to where the kernel finds it */
+        bool point_firmware;         /* and then the kernel has to be told */
+        void (*changed)(Manager *m); /* one of them went on */
         char *aside;                 /* LOAD: a module that is being inserted beside .current */
         bool aside_tried;            /* once, then like all the others */
         bool aside_overdue;
@@ -173,6 +175,15 @@ void load_side_await(Manager *m);
 /* True if module @name of the build need not wait for either of them. What verifying found is in
  * m->work.verify_code. */
 bool load_side_allows(const Manager *m, const char *name);
+
+/*
+ * stage-firmware.c, beside LOAD and before its first insert: shows the driver's
+ * firmware to the kernel. Ends at once, or with m->work.changed() when it has copied.
+ */
+void stage_firmware_publish(Manager *m);
+
+/* After the last module is gone: as it was before. */
+void stage_firmware_withdraw(Manager *m);
 
 /* stage-unload.c: CLEAR and UNLOAD */
 void stage_unload_enter(Manager *m);

@@ -31,6 +31,7 @@ static void finish(Manager *m)
         m->owned = strv_free(m->owned);
         if (loaded_forget(m->root) < 0)
                 log_warning(m->log, "The record of loaded modules could not be removed, ignoring.");
+        stage_firmware_withdraw(m);
         manager_progress(m, NULL);
         manager_stage_done(m);
 }

@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 {
         static const HelperOperation operations[] = {
                 { "check", 2, "DIRECTORY TREE", worker_check },
+                { "firmware", 2, "SOURCE TARGET", worker_firmware },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },
                 { "signer", 3, "KEY CERTIFICATE PINFILE", worker_signer },
