@@ -27,7 +27,7 @@ static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *
                 r = str_replace(&s->build, plan->build->id);
         if (r == 0)
                 r = facts_plan_status(f, plan, s);
-        return r ? err_trace(r) : err_trace(facts_fill_status(cli->root, s));
+        return r ? err_trace(r) : err_trace(facts_fill_status(cli->root, config, s));
 }
 
 static int print(const Cli *cli, const Facts *f, const Plan *plan, const Config *config)

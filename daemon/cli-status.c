@@ -18,6 +18,7 @@
 #include "facts.h"
 #include "failure.h"
 #include "policy/fsm.h"
+#include "settings.h"
 #include "sys/clock.h"
 #include "sys/statusjson.h"
 #include "sys/udevmon.h"
@@ -107,7 +108,7 @@ static void print_gpus(const Status *s)
                         if (streq(s->nodes.items[n].gpu, g->address))
                                 (void)printf(", %s%s", s->nodes.items[n].node,
                                                 s->nodes.items[n].present ? "" : " (not there)");
-                (void)printf("\n");
+                (void)printf("%s\n", g->excluded ? ", excluded" : "");
         }
         if (s->gpus.n == 0)
                 (void)printf("     GPUs: none\n");
@@ -126,12 +127,16 @@ void cli_print_status(const Cli *cli, const Status *s)
 /* No daemon: the machine as it is, and the last words of the one before. */
 static int describe_locally(const Cli *cli, Status *s)
 {
+        _cleanup_(config_freep) Config *config = NULL;
         _cleanup_free_ char *detail = NULL;
         UdevMon *udev = NULL;
         Code code = CODE_NOT_RUNNING;
         int r;
 
-        r = failure_read(cli->root, &code, &detail);
+        /* Only for which GPUs are excluded; a command line that is wrong is no reason to say nothing. */
+        r = settings_load(cli->root, cli->config_file, environ, cli->assignments, &s->problems, &config);
+        if (r >= 0)
+                r = failure_read(cli->root, &code, &detail);
         if (r < 0)
                 return err_trace(r);
         s->detail = TAKE_PTR(detail);
@@ -141,7 +146,7 @@ static int describe_locally(const Cli *cli, Status *s)
         if (r == 0)
                 r = str_replace(&s->version, PROJECT_VERSION);
         if (r == 0)
-                r = facts_fill_status(cli->root, s);
+                r = facts_fill_status(cli->root, config, s);
         if (r == 0)
                 r = udevmon_new(&udev);
         if (r == 0)

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "facts.h"
 #include "loaded.h"
+#include "policy/claims.h"
 #include "sys/driversource.h"
 #include "sys/kernel.h"
 #include "sys/kmodule.h"
@@ -18,6 +19,7 @@ void facts_done(Facts *f)
 {
         kernel_fact_done(&f->kernel);
         gpu_facts_done(&f->gpus);
+        gpu_facts_done(&f->excluded);
         module_facts_done(&f->modules);
         strv_free(f->owned);
         build_manifests_done(&f->builds);
@@ -83,6 +85,17 @@ static bool store_serves(const Facts *f, const Config *config)
         return build_manifests_choose(&f->builds, &wish);
 }
 
+int facts_read_gpus(const Root *root, const Config *config, GpuFacts *wanted, GpuFacts *excluded)
+{
+        _cleanup_(gpu_facts_done) GpuFacts all = {};
+        int r;
+
+        r = pci_read_gpus(root, &all);
+        if (r == 0)
+                r = claims_split(&all, config, wanted, excluded);
+        return err_trace(r);
+}
+
 int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
 {
         int r;
@@ -90,7 +103,7 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         *f = (Facts){};
         r = gather_kernel(root, target, f);
         if (r == 0)
-                r = pci_read_gpus(root, &f->gpus);
+                r = facts_read_gpus(root, config, &f->gpus, &f->excluded);
         if (r == 0)
                 r = sysmod_list_family(root, &f->modules);
         if (r == 0)
@@ -110,6 +123,7 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
         PlanFacts facts = {
                 .kernel = &f->kernel,
                 .gpus = &f->gpus,
+                .excluded = &f->excluded,
                 .modules = &f->modules,
                 .owned = f->owned,
                 .builds = &f->builds,
@@ -123,7 +137,7 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
         return err_trace(plan_make(config, &facts, ret));
 }
 
-int facts_fill_status(const Root *root, Status *s)
+int facts_fill_status(const Root *root, const Config *config, Status *s)
 {
         KernelFact kernel = {};
         const ModuleFact *nvidia;
@@ -141,6 +155,8 @@ int facts_fill_status(const Root *root, Status *s)
                 r = pci_read_gpus(root, &s->gpus);
         if (r)
                 return err_trace(r);
+        if (config)
+                claims_mark(&s->gpus, config);
 
         nvidia = module_facts_find(&s->modules, "nvidia");
         return nvidia ? err_trace(str_replace(&s->driver_version, nvidia->version)) : 0;
@@ -153,6 +169,9 @@ int facts_plan_status(const Facts *f, const Plan *plan, Status *s)
         for (size_t i = 0; r == 0 && i < plan->n_steps; i++)
                 r = status_add_step(s, fsm_state_to_string(plan->steps[i].state), plan->steps[i].run,
                                 plan->steps[i].reason);
+        STRV_FOREACH (warning, plan->warnings)
+                if (r == 0)
+                        r = strv_push(&s->problems, *warning);
         STRV_FOREACH (problem, f->problems)
                 if (r == 0)
                         r = strv_push(&s->problems, *problem);

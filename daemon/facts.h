@@ -13,7 +13,8 @@
 
 typedef struct Facts {
         KernelFact kernel;
-        GpuFacts gpus;
+        GpuFacts gpus;     /* that are to be used */
+        GpuFacts excluded; /* that are not */
         ModuleFacts modules;
         char **owned;
         BuildManifests builds;
@@ -39,8 +40,11 @@ void facts_done(Facts *f);
 /* Makes the plan from facts; it points into them. Returns 0 or -ENOMEM. */
 int facts_plan(const Facts *f, const Config *config, Plan *ret);
 
-/* Fills the machine's part of a status: kernel, GPUs, modules as they are now. */
-int facts_fill_status(const Root *root, Status *s);
+/* Fills the machine's part of a status: kernel, GPUs, modules as they are now. @config may be NULL. */
+int facts_fill_status(const Root *root, const Config *config, Status *s);
+
+/* The GPUs as they are now: those to be used, and those that are not. Returns 0 or a negative errno. */
+int facts_read_gpus(const Root *root, const Config *config, GpuFacts *wanted, GpuFacts *excluded);
 
 /* The steps and the problems of a plan. */
 int facts_plan_status(const Facts *f, const Plan *plan, Status *s);

@@ -220,7 +220,7 @@ int manager_fill_status(Manager *m, Status *s)
                 if (r == 0)
                         r = strv_push(&s->problems, *problem);
         if (r == 0)
-                r = facts_fill_status(m->root, s);
+                r = facts_fill_status(m->root, m->config, s);
         if (r == 0 && m->udev)
                 r = udevmon_enumerate(m->udev, m->root, &s->nodes);
         return err_trace(r);

@@ -105,6 +105,8 @@ static void enter_check(Manager *m)
 
         STRV_FOREACH (problem, m->facts.problems)
                 log_warning(m->log, "%s, ignoring this build.", *problem);
+        STRV_FOREACH (warning, m->plan.warnings)
+                log_warning(m->log, "%s, ignoring.", *warning);
         log_plan(m);
         if (m->plan.code != CODE_OK) {
                 (void)str_replace(&m->detail, m->plan.detail);

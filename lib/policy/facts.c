@@ -55,6 +55,8 @@ void module_fact_done(ModuleFact *m)
         free(m->version);
         free(m->srcversion);
         free(m->taint);
+        free(m->loaded_with);
+        strv_free(m->parameters);
         strv_free(m->holders);
         *m = (ModuleFact){};
 }
@@ -63,6 +65,7 @@ void gpu_fact_done(GpuFact *g)
 {
         free(g->address);
         free(g->driver);
+        free(g->override);
         *g = (GpuFact){};
 }
 

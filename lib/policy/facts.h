@@ -39,7 +39,9 @@ typedef struct ModuleFact {
         char **holders; /* modules that hold it, from holders/ */
         char *version;  /* MODULE_VERSION or NULL */
         char *srcversion;
-        char *taint; /* letters as in /proc/modules, "" if none */
+        char *taint;       /* letters as in /proc/modules, "" if none */
+        char *loaded_with; /* the parameters, if we loaded it and know; "" for none, NULL if not known */
+        char **parameters; /* "name=value" as the kernel shows them; only read where it matters */
 } ModuleFact;
 
 typedef struct ModuleFacts {
@@ -63,6 +65,8 @@ typedef struct GpuFact {
         uint16_t device;
         uint32_t class; /* 24 bits */
         char *driver;   /* the bound kernel driver or NULL */
+        char *override; /* driver_override: the only driver that may be bound, or NULL for any */
+        bool excluded;  /* by the configuration */
 } GpuFact;
 
 typedef struct GpuFacts {

@@ -10,8 +10,9 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "policy/claims.h"
 #include "policy/modstack.h"
-#include "policy/plan.h"
+#include "policy/plan-internal.h"
 
 static const char *const loaded_names[_PLAN_LOADED_MAX] = {
         [PLAN_LOADED_NONE] = "none",
@@ -32,6 +33,8 @@ void plan_done(Plan *plan)
                 free(plan->steps[i].reason);
         free(plan->steps);
         free(plan->detail);
+        strv_free(plan->warnings);
+        strv_free(plan->obstacles);
         *plan = (Plan){};
 }
 
@@ -65,7 +68,7 @@ static int add_step(Plan *plan, FsmState state, bool run, const char *format, ..
         return 0;
 }
 
-static int refuse(Plan *plan, Code code, char *detail)
+int plan_refuse(Plan *plan, Code code, char *detail)
 {
         if (!detail)
                 return err_origin(-ENOMEM);
@@ -169,17 +172,17 @@ static int plan_build(const PlanFacts *facts, Plan *plan)
         const SourceJudgement *source = facts->source;
 
         if (source->code != CODE_OK)
-                return refuse(plan, source->code, strdup(strempty(source->evidence)));
+                return plan_refuse(plan, source->code, strdup(strempty(source->evidence)));
         plan->source = &facts->sources->items[source->index];
 
         if (!facts->tree)
-                return refuse(plan, CODE_TREE_MISSING,
+                return plan_refuse(plan, CODE_TREE_MISSING,
                                 str_format("Kernel %s has none.", facts->kernel->release));
         plan->tree = &facts->trees->items[facts->tree_index];
         plan->tree_verdict = facts->tree->verdict;
         /* A source that is not clean is prepared from a copy of links, so it is no obstacle. */
         if (facts->tree->code != CODE_OK && facts->tree->verdict != TREE_DIRTY)
-                return refuse(plan, facts->tree->code, strdup(strempty(facts->tree->evidence)));
+                return plan_refuse(plan, facts->tree->code, strdup(strempty(facts->tree->evidence)));
         return 0;
 }
 
@@ -238,15 +241,16 @@ static int add_live_steps(const Config *config, const PlanFacts *facts, Plan *pl
 static int add_first_steps(const PlanFacts *facts, Plan *plan)
 {
         bool adopt = plan->loaded == PLAN_LOADED_WANTED || plan->loaded == PLAN_LOADED_PART;
+        _cleanup_free_ char *obstacles = strv_join(plan->obstacles, "; ");
         int r;
 
+        if (!obstacles)
+                return err_origin(-ENOMEM);
         r = add_step(plan, FSM_ADOPT, adopt, "loaded driver: %s%s", plan_loaded_to_string(plan->loaded),
                         adopt && plan->foreign ? ", not ours" : "");
         if (r == 0)
-                r = add_step(plan, FSM_CLEAR, plan->loaded == PLAN_LOADED_OTHER, "%s",
-                                plan->loaded != PLAN_LOADED_OTHER ? "nothing is in the way"
-                                : plan->surplus ? "modules are loaded that are not wanted any more"
-                                                : "another version is loaded");
+                r = add_step(plan, FSM_CLEAR, plan->obstacles, "%s",
+                                plan->obstacles ? obstacles : "nothing is in the way");
         return err_trace(r);
 }
 
@@ -271,19 +275,31 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         BuildWish wish = plan_wish(config, facts->kernel);
         int r;
 
+        r = claims_explain_absent(facts->gpus, facts->excluded, config, &plan->warnings);
+        if (r)
+                return err_trace(r);
         if (facts->gpus->n == 0)
-                return refuse(plan, CODE_NO_GPU, strdup("Looked for vendor 10de, class 0300 and 0302."));
+                return plan_refuse(plan, CODE_NO_GPU, claims_explain_none(facts->excluded, config));
 
         plan->build = build_manifests_choose(facts->builds, &wish);
         plan->loaded = judge_loaded(config, facts, plan);
         if (plan->loaded == PLAN_LOADED_FOREIGN) {
                 const ModuleFact *m = module_facts_find(facts->modules, "nvidia");
 
-                return refuse(plan, CODE_FOREIGN_DRIVER,
+                return plan_refuse(plan, CODE_FOREIGN_DRIVER,
                                 str_format("Version %s is loaded, %s is wanted.",
                                                 m ? strna(m->version) : "unknown",
                                                 strna(wanted_version(config, plan))));
         }
+
+        if (plan->loaded == PLAN_LOADED_OTHER)
+                r = strv_push(&plan->obstacles,
+                                plan->surplus ? "modules are loaded that are not wanted any more"
+                                              : "another version is loaded");
+        if (r == 0)
+                r = plan_check_gpus(config, facts, plan);
+        if (r || plan->code != CODE_OK)
+                return err_trace(r);
 
         r = add_first_steps(facts, plan);
         if (r == 0)

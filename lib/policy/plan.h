@@ -20,7 +20,7 @@ typedef enum PlanLoaded {
         PLAN_LOADED_NONE,
         PLAN_LOADED_WANTED,  /* all wanted modules, of the wanted driver */
         PLAN_LOADED_PART,    /* some of them, of the wanted driver */
-        PLAN_LOADED_OTHER,   /* another driver, loaded by us */
+        PLAN_LOADED_OTHER,   /* another driver, or not as it is wanted now; loaded by us */
         PLAN_LOADED_FOREIGN, /* another driver, loaded by somebody else */
         _PLAN_LOADED_MAX,
         _PLAN_LOADED_INVALID = -EINVAL,
@@ -29,7 +29,8 @@ typedef enum PlanLoaded {
 /* Everything the plan depends on; borrowed. */
 typedef struct PlanFacts {
         const KernelFact *kernel;
-        const GpuFacts *gpus;
+        const GpuFacts *gpus;       /* that are to be used */
+        const GpuFacts *excluded;   /* that are not */
         const ModuleFacts *modules; /* the NVIDIA modules that are loaded now */
         char *const *owned;         /* names of those that we loaded in this boot */
         const BuildManifests *builds;
@@ -47,9 +48,11 @@ typedef struct PlanStep {
 } PlanStep;
 
 typedef struct Plan {
-        Code code;    /* CODE_OK, or why nothing can be done */
-        char *detail; /* the particulars of a code; NULL for CODE_OK */
+        Code code;       /* CODE_OK, or why nothing can be done */
+        char *detail;    /* the particulars of a code; NULL for CODE_OK */
+        char **warnings; /* what is not as the administrator seems to believe, a sentence each */
         PlanLoaded loaded;
+        char **obstacles;           /* what CLEAR has to remove, for people */
         bool foreign;               /* the driver is somebody else's: it is never unloaded */
         bool surplus;               /* a module of ours is loaded that is not wanted any more */
         const BuildManifest *build; /* to load from; NULL: one has to be made; points into the facts */

@@ -14,6 +14,7 @@
 #include "sys/pci.h"
 
 #define DEVICES "sys/bus/pci/devices"
+#define DRIVERS "sys/bus/pci/drivers"
 
 enum {
         PCI_VENDOR_NVIDIA = 0x10de,
@@ -21,6 +22,7 @@ enum {
         PCI_CLASS_3D = 0x0302,
         PCI_CLASS_BRIDGE_OTHER = 0x0680,
         ATTRIBUTE_MAX = 64,
+        OVERRIDE_MAX = 4096,
 };
 
 /* Positive: no such attribute, or no number in it; the device is none of ours. */
@@ -58,6 +60,21 @@ static int read_driver(const Root *root, const char *address, char **ret)
         return r ? err_trace(r) : 0;
 }
 
+/* The kernel prints "(null)" for none; kernels before 3.16 have no such attribute. */
+static int read_override(const Root *root, const char *address, char **ret)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        int r;
+
+        path = str_format(DEVICES "/%s/driver_override", address);
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_read_line(root, path, OVERRIDE_MAX, &text);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        return *text && !streq(text, "(null)") ? err_trace(str_replace(ret, text)) : 0;
+}
+
 static bool is_display(uint64_t class)
 {
         return class >> 8 == PCI_CLASS_VGA || class >> 8 == PCI_CLASS_3D;
@@ -87,6 +104,8 @@ static int read_gpu(const Root *root, const char *address, GpuFact *gpu)
         r = str_replace(&gpu->address, address);
         if (r == 0)
                 r = read_driver(root, address, &gpu->driver);
+        if (r == 0)
+                r = read_override(root, address, &gpu->override);
         return r ? err_trace(r) : 0;
 }
 
@@ -135,5 +154,25 @@ int pci_has_nvswitch(const Root *root, bool *ret)
                 if (r == 0 && vendor == PCI_VENDOR_NVIDIA && class >> 8 == PCI_CLASS_BRIDGE_OTHER)
                         *ret = true;
         }
+        return 0;
+}
+
+int pci_driver_has_devices(const Root *root, const char *driver, bool *ret)
+{
+        _cleanup_strv_ char **entries = NULL;
+        _cleanup_free_ char *path = str_format(DRIVERS "/%s", driver);
+        bool has = false;
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_list(root, path, &entries);
+        if (r < 0)
+                return err_trace(r);
+
+        /* Beside bind, unbind, new_id ... there is a link of the device's name for each. */
+        STRV_FOREACH (entry, entries)
+                has = has || strchr(*entry, ':');
+        *ret = has;
         return 0;
 }

@@ -8,7 +8,7 @@
 
 /*
  * NVIDIA display devices (vendor 10de; class 0300, VGA, or 0302, 3D), sorted by
- * address, with the driver that is bound to each. No PCI bus means no GPUs; a
+ * address, with the driver that is bound to each and its driver_override. No PCI bus means no GPUs; a
  * device that goes away while it is read is left out.
  * Returns 0 or a negative errno; @ret is the caller's to gpu_facts_done().
  */
@@ -16,3 +16,6 @@ int pci_read_gpus(const Root *root, GpuFacts *ret);
 
 /* Whether there is an NVSwitch: vendor 10de, class 0680. Returns 0 or a negative errno. */
 int pci_has_nvswitch(const Root *root, bool *ret);
+
+/* True if PCI devices of any kind are bound to @driver. Returns 0 or a negative errno. */
+int pci_driver_has_devices(const Root *root, const char *driver, bool *ret);

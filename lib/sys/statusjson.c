@@ -61,6 +61,8 @@ static json_t *gpu_to_json(const GpuFact *g, const NodeFacts *nodes)
         set_string(o, "address", g->address);
         set_string(o, "id", id);
         set_string(o, "driver", g->driver);
+        set_string(o, "driverOverride", g->override);
+        (void)json_object_set_new(o, "excluded", json_boolean(g->excluded));
         for (size_t i = 0; i < nodes->n; i++) {
                 const NodeFact *n = &nodes->items[i];
                 json_t *node;
@@ -197,7 +199,10 @@ static int parse_nodes(json_t *gpu, Status *s)
 static int parse_gpu(json_t *o, Status *s)
 {
         _cleanup_free_ char *id = get_string(o, "id");
-        GpuFact g = { .address = get_string(o, "address"), .driver = get_string(o, "driver") };
+        GpuFact g = { .address = get_string(o, "address"),
+                .driver = get_string(o, "driver"),
+                .override = get_string(o, "driverOverride"),
+                .excluded = json_is_true(json_object_get(o, "excluded")) };
         unsigned vendor, device;
         int r = 0;
 

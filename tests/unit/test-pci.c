@@ -65,8 +65,13 @@ START_TEST(test_gpus)
         add(&t, "0000:03:00.0", "0x10de\n", "0x22a3\n", "0x068000\n"); /* NVSwitch */
         tmproot_link(&t, "../../../../bus/pci/drivers/nvidia", "sys/bus/pci/devices/0001:00:00.0/driver");
 
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/driver_override", "(null)\n");
+        tmproot_write(&t, "sys/devices/pci0000:00/0000:01:00.0/driver_override", "vfio-pci\n");
+
         ck_assert_int_eq(pci_read_gpus(t.root, &gpus), 0);
         ck_assert_uint_eq(gpus.n, 2);
+        ck_assert_str_eq(gpus.items[0].override, "vfio-pci");
+        ck_assert_ptr_null(gpus.items[1].override);
         ck_assert_str_eq(gpus.items[0].address, "0000:01:00.0");
         ck_assert_uint_eq(gpus.items[0].class, 0x030000);
         ck_assert_ptr_null(gpus.items[0].driver);
@@ -166,6 +171,24 @@ START_TEST(test_nvswitch)
 }
 END_TEST
 
-UNIT_MAIN("pci", UNIT_TEST(test_no_bus), UNIT_TEST(test_gpus), UNIT_TEST(test_vanishing),
-                UNIT_TEST(test_many), UNIT_LOOP(test_unreadable, 3), UNIT_TEST(test_driver_no_link),
-                UNIT_TEST(test_nvswitch))
+START_TEST(test_driver_has_devices)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        bool has = true;
+
+        ck_assert_int_eq(pci_driver_has_devices(t.root, "nouveau", &has), 0);
+        ck_assert(!has);
+        tmproot_write(&t, "sys/bus/pci/drivers/nouveau/unbind", "");
+        tmproot_link(&t, "../../../../module/nouveau", "sys/bus/pci/drivers/nouveau/module");
+        has = true;
+        ck_assert_int_eq(pci_driver_has_devices(t.root, "nouveau", &has), 0);
+        ck_assert(!has);
+        tmproot_link(&t, "../../../../devices/x", "sys/bus/pci/drivers/nouveau/0000:01:00.0");
+        ck_assert_int_eq(pci_driver_has_devices(t.root, "nouveau", &has), 0);
+        ck_assert(has);
+}
+END_TEST
+
+UNIT_MAIN("pci", UNIT_TEST(test_driver_has_devices), UNIT_TEST(test_no_bus), UNIT_TEST(test_gpus),
+                UNIT_TEST(test_vanishing), UNIT_TEST(test_many), UNIT_LOOP(test_unreadable, 3),
+                UNIT_TEST(test_driver_no_link), UNIT_TEST(test_nvswitch))

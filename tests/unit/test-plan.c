@@ -12,7 +12,7 @@
 typedef struct Machine {
         KernelFact kernel;
         Config *config;
-        GpuFacts gpus;
+        GpuFacts gpus, excluded;
         ModuleFacts modules;
         char **owned;
         BuildManifests builds;
@@ -47,6 +47,7 @@ static void machine_init(Machine *m)
         m->facts = (PlanFacts){
                 .kernel = &m->kernel,
                 .gpus = &m->gpus,
+                .excluded = &m->excluded,
                 .modules = &m->modules,
                 .builds = &m->builds,
                 .sources = &m->sources,
@@ -62,6 +63,7 @@ static void machine_done(Machine *m)
         kernel_fact_done(&m->kernel);
         config_free(m->config);
         gpu_facts_done(&m->gpus);
+        gpu_facts_done(&m->excluded);
         module_facts_done(&m->modules);
         strv_free(m->owned);
         build_manifests_done(&m->builds);
@@ -166,6 +168,12 @@ static void check_refusal(Machine *m, Code code, const char *detail)
         make(m);
         ck_assert_str_eq(code_to_string(m->plan.code), code_to_string(code));
         ck_assert_str_eq(m->plan.detail, detail);
+}
+
+static void check_refusal_code(Machine *m, Code code)
+{
+        make(m);
+        ck_assert_str_eq(code_to_string(m->plan.code), code_to_string(code));
 }
 
 static const char *reason_of(const Plan *plan, FsmState state)
@@ -566,6 +574,158 @@ START_TEST(test_two_gpus)
 }
 END_TEST
 
+static GpuFact *add_gpu(GpuFacts *gpus, const char *address, const char *driver, const char *override)
+{
+        GpuFact gpu = { .address = strdup(address),
+                .vendor = 0x10de,
+                .driver = driver ? strdup(driver) : NULL,
+                .override = override ? strdup(override) : NULL };
+
+        ck_assert_int_eq(gpu_facts_add(gpus, &gpu), 0);
+        return &gpus->items[gpus->n - 1];
+}
+
+static void check_text(char *const *lines, const char *expected)
+{
+        _cleanup_free_ char *text = strv_join(lines, "|");
+
+        ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_taken)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_gpu(&m.gpus, "0000:02:00.0", "vfio-pci", "vfio-pci");
+        add_gpu(&m.gpus, "0000:03:00.0", NULL, "vfio-pci");
+        check_refusal(&m, CODE_GPU_CLAIMED,
+                        "GPU 0000:02:00.0 is bound to vfio-pci; "
+                        "GPU 0000:03:00.0 is kept for vfio-pci (driver_override).");
+        ck_assert_uint_eq(plan_mask(&m.plan), 0);
+
+        m.config->take_over = true;
+        check_plan(&m, PLAN_LOADED_NONE, "clearing " BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR),
+                        "GPU 0000:02:00.0 is bound to vfio-pci; "
+                        "GPU 0000:03:00.0 is kept for vfio-pci (driver_override)");
+}
+END_TEST
+
+START_TEST(test_taken_by_nouveau)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        ck_assert_int_eq(str_replace(&m.gpus.items[0].driver, "nouveau"), 0);
+        make(&m);
+        ck_assert_int_eq(m.plan.code, CODE_GPU_CLAIMED);
+        ck_assert(startswith(m.plan.detail, "GPU 0000:01:00.0 is bound to nouveau."));
+        ck_assert(strstr(m.plan.detail, "\"blacklist nouveau\""));
+}
+END_TEST
+
+/* The loaded driver would not notice a GPU that becomes free. */
+START_TEST(test_taken_beside_a_loaded_driver)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_gpu(&m.gpus, "0000:02:00.0", "nouveau", NULL);
+        add_all_loaded(&m, "535.261.03", true);
+        add_build(&m, "535.261.03");
+        check_refusal_code(&m, CODE_GPU_CLAIMED);
+        m.config->take_over = true;
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " LIVE);
+
+        set_version(&m, "535.183.01");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " BUILD LIVE);
+        check_text(m.plan.obstacles, "another version is loaded|GPU 0000:02:00.0 is bound to nouveau");
+}
+END_TEST
+
+/* Taking over means loading again, and that of others is not unloaded. */
+START_TEST(test_taken_beside_a_foreign_driver)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        m.config->take_over = true;
+        add_gpu(&m.gpus, "0000:02:00.0", "vfio-pci", NULL);
+        add_all_loaded(&m, "535.261.03", false);
+        check_refusal(&m, CODE_GPU_CLAIMED,
+                        "GPU 0000:02:00.0 is bound to vfio-pci. It is not taken over, because the loaded "
+                        "NVIDIA driver is somebody else's.");
+}
+END_TEST
+
+/* A driver that the GPU would have if it were free is no obstacle once ours has it. */
+START_TEST(test_not_taken)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_gpu(&m.gpus, "0000:02:00.0", "nvidia", "vfio-pci");
+        add_gpu(&m.gpus, "0000:03:00.0", NULL, "nvidia");
+        add_gpu(&m.gpus, "0000:04:00.0", NULL, "nvidia-driverd-excluded");
+        add_gpu(&m.excluded, "0000:05:00.0", "nouveau", NULL);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_ptr_null(m.plan.warnings);
+}
+END_TEST
+
+START_TEST(test_all_excluded)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        gpu_facts_done(&m.gpus);
+        add_gpu(&m.excluded, "0000:01:00.0", NULL, NULL);
+        add_gpu(&m.excluded, "0000:02:00.0", NULL, NULL);
+        check_refusal(&m, CODE_NO_GPU,
+                        "There is 0000:01:00.0, 0000:02:00.0, but [Devices] in driverd.conf does not want it.");
+        ck_assert_int_eq(strv_push(&m.config->include, "0000:05:00.0"), 0);
+        check_refusal(&m, CODE_NO_GPU,
+                        "There is 0000:01:00.0, 0000:02:00.0, but [Devices] in driverd.conf does not want it: "
+                        "Include=0000:05:00.0.");
+        check_text(m.plan.warnings,
+                        "[Devices] Include=0000:05:00.0: there is no NVIDIA GPU at this address");
+}
+END_TEST
+
+/* What was excluded and is not any more has no driver, and gets one only when the driver comes again. */
+START_TEST(test_included_again)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_gpu(&m.gpus, "0000:02:00.0", NULL, "nvidia-driverd-excluded");
+        add_all_loaded(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR),
+                        "GPU 0000:02:00.0 was excluded when the driver was loaded");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: not as wanted");
+
+        m.facts.owned = NULL;
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        check_text(m.plan.warnings, "GPU 0000:02:00.0 was excluded when the driver was loaded");
+}
+END_TEST
+
+START_TEST(test_excluded_later)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_gpu(&m.excluded, "0000:02:00.0", "nvidia", NULL);
+        add_all_loaded(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        check_text(m.plan.warnings,
+                        "GPU 0000:02:00.0 is excluded, but the driver has it until it is loaded again");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU");
+}
+END_TEST
+
 START_TEST(test_wish)
 {
         static const struct {
@@ -614,5 +774,8 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_kernel_without_unload), UNIT_TEST(test_foreign_without_nvidia),
                 UNIT_TEST(test_no_gpu), UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)),
                 UNIT_TEST(test_no_tree), UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)),
-                UNIT_TEST(test_without_drm), UNIT_TEST(test_two_gpus), UNIT_TEST(test_wish),
-                UNIT_TEST(test_names))
+                UNIT_TEST(test_without_drm), UNIT_TEST(test_two_gpus), UNIT_TEST(test_taken),
+                UNIT_TEST(test_taken_by_nouveau), UNIT_TEST(test_taken_beside_a_loaded_driver),
+                UNIT_TEST(test_taken_beside_a_foreign_driver), UNIT_TEST(test_not_taken),
+                UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again), UNIT_TEST(test_excluded_later),
+                UNIT_TEST(test_wish), UNIT_TEST(test_names))

@@ -26,7 +26,9 @@ static void add_gpu(Status *s, const char *address, const char *driver)
         GpuFact g = { .address = strdup(address),
                 .vendor = 0x10de,
                 .device = 0x1eb8,
-                .driver = driver ? strdup(driver) : NULL };
+                .driver = driver ? strdup(driver) : NULL,
+                .override = driver ? NULL : strdup("vfio-pci"),
+                .excluded = !driver };
         NodeFact card = {
                 .gpu = strdup(address), .kind = NODE_CARD, .node = strdup("/dev/dri/card0"), .present = true
         };
@@ -104,6 +106,9 @@ START_TEST(test_round_trip)
         ck_assert_uint_eq(back.gpus.items[0].vendor, 0x10de);
         ck_assert_uint_eq(back.gpus.items[0].device, 0x1eb8);
         ck_assert_ptr_null(back.gpus.items[1].driver);
+        ck_assert_ptr_null(back.gpus.items[0].override);
+        ck_assert_str_eq(back.gpus.items[1].override, "vfio-pci");
+        ck_assert(!back.gpus.items[0].excluded && back.gpus.items[1].excluded);
         ck_assert_uint_eq(back.nodes.n, 4);
         ck_assert_int_eq(back.nodes.items[1].kind, NODE_RENDER);
         ck_assert(back.nodes.items[0].present && !back.nodes.items[1].present);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The part of the plan that is about others: GPUs that another driver has, and
+ * a driver of ours that was loaded when something else was wanted. Ours goes
+ * and comes again, if nobody uses it. Somebody else's is left as it is, and the
+ * difference is told.
+ */
+
+#include <stdarg.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "policy/claims.h"
+#include "policy/plan-internal.h"
+
+static int demand_reload(Plan *plan, const char *format, ...) _printf_(2, 3);
+static int demand_reload(Plan *plan, const char *format, ...)
+{
+        char *text = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return err_origin(-ENOMEM);
+        if (plan->foreign)
+                return err_trace(strv_push_consume(&plan->warnings, text));
+        if (plan->loaded == PLAN_LOADED_WANTED || plan->loaded == PLAN_LOADED_PART)
+                plan->loaded = PLAN_LOADED_OTHER;
+        return err_trace(strv_push_consume(&plan->obstacles, text));
+}
+
+/* What people look for first when they read that nouveau was there before us. */
+static const char *hint_of(const GpuFacts *gpus)
+{
+        for (size_t i = 0; i < gpus->n; i++)
+                if (gpus->items[i].driver && streq(gpus->items[i].driver, "nouveau"))
+                        return " A line \"blacklist nouveau\" in /etc/modprobe.d keeps it away from the next boot on.";
+        return "";
+}
+
+static int refuse_taken(const Config *config, const PlanFacts *facts, Plan *plan, char *const *taken)
+{
+        _cleanup_free_ char *text = strv_join(taken, "; ");
+
+        return err_trace(plan_refuse(plan, CODE_GPU_CLAIMED,
+                        !text ? NULL
+                              : str_format("%s.%s%s", text,
+                                                config->take_over
+                                                                ? " It is not taken over, because the loaded "
+                                                                  "NVIDIA driver is somebody else's."
+                                                                : "",
+                                                hint_of(facts->gpus))));
+}
+
+static int check_taken(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        _cleanup_strv_ char **taken = NULL;
+        int r;
+
+        r = claims_explain(facts->gpus, &taken);
+        if (r || !taken)
+                return err_trace(r);
+        if (!config->take_over || plan->foreign)
+                return err_trace(refuse_taken(config, facts, plan, taken));
+
+        /* A loaded driver would not notice GPUs that become free, and its DRM module takes no late ones. */
+        if (plan->loaded == PLAN_LOADED_WANTED || plan->loaded == PLAN_LOADED_PART)
+                plan->loaded = PLAN_LOADED_OTHER;
+        STRV_FOREACH (line, taken)
+                if (r == 0)
+                        r = strv_push(&plan->obstacles, *line);
+        return err_trace(r);
+}
+
+static int check_pins(const PlanFacts *facts, Plan *plan)
+{
+        int r = 0;
+
+        /* Without a driver, pins are not in the way: they are changed right before it is loaded. */
+        if (plan->loaded == PLAN_LOADED_NONE)
+                return 0;
+        for (size_t i = 0; r == 0 && i < facts->gpus->n; i++)
+                if (claims_is_pinned(&facts->gpus->items[i]))
+                        r = demand_reload(plan, "GPU %s was excluded when the driver was loaded",
+                                        facts->gpus->items[i].address);
+        for (size_t i = 0; r == 0 && i < facts->excluded->n; i++) {
+                const GpuFact *gpu = &facts->excluded->items[i];
+
+                /* The rest is as promised: no reason to take the driver from those who use it. */
+                if (gpu->driver && streq(gpu->driver, "nvidia"))
+                        r = strv_pushf(&plan->warnings,
+                                        "GPU %s is excluded, but the driver has it until it is loaded again",
+                                        gpu->address);
+        }
+        return err_trace(r);
+}
+
+int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        int r;
+
+        r = check_taken(config, facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
+                r = check_pins(facts, plan);
+        return err_trace(r);
+}
