@@ -42,7 +42,7 @@ void build_check(Build *b)
                             *tree = build_host_path(b, build_tree(b)->path);
 
         if (modules && tree)
-                build_worker(b, on_checked, "check", modules, tree, NULL);
+                build_worker(b, on_checked, NULL, "check", modules, tree, NULL);
         else
                 build_fatal(b, -ENOMEM, "check");
 }

@@ -66,9 +66,9 @@ char *build_host_path(const Build *b, const char *path);
  */
 void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone done);
 
-/* The worker program with the arguments given, NULL-terminated. Its "detail" answers are kept in
- * answer_detail. */
-void build_worker(Build *b, BuildStepDone done, const char *operation, ...) _sentinel_;
+/* The worker program with the arguments given, NULL-terminated, and @more after them. Its "detail" answers
+ * are kept in answer_detail. */
+void build_worker(Build *b, BuildStepDone done, char *const *more, const char *operation, ...) _sentinel_;
 
 /* The stage is over. */
 void build_succeed(Build *b);
@@ -88,6 +88,16 @@ void build_run_prepare(Build *b);
 void build_run_compile(Build *b);
 void build_run_link(Build *b);
 void build_run_publish(Build *b);
+
+/*
+ * build-keep.c: what a package needs so that the modules can be linked once
+ * more, without a kernel tree: the linker script and .module-common.o in the
+ * build, the core objects' digests in the manifest.
+ */
+char *build_module_common(const Build *b);
+int build_keep_link_inputs(Build *b);
+int build_add_files(const Build *b, BuildManifest *m);
+int build_list_cores(const Build *b, char ***ret);
 
 /* The modules in staging/build are complete: checks them and ends the stage. */
 void build_check(Build *b);

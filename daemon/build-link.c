@@ -4,7 +4,7 @@
  * LINK and PUBLISH. nvidia.ko and nvidia-modeset.ko are made of NVIDIA's core
  * object and the interface that was compiled here; the other modules come whole
  * from make. Everything that belongs to the build is then moved to
- * staging/build, a draft of the manifest is written there, and the helper seals
+ * staging/build, a draft of the manifest is written there, and the worker seals
  * it: digests, vermagic check, fsync, rename into the store.
  */
 
@@ -40,21 +40,11 @@ static void on_linked(Build *b, const JobResult *result)
         link_next(b);
 }
 
-/* Kernels since 6.12 keep the vermagic in an object of its own, made beside the modules (trap T1). */
-static char *module_common(Build *b)
-{
-        _cleanup_free_ char *in_root = build_root_path(b, "source/.module-common.o");
-
-        if (!in_root || !root_exists(b->request.root, in_root))
-                return NULL;
-        return build_path(b, "source/.module-common.o");
-}
-
 static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
 {
         const TreeFacts *tree = build_tree(b);
-        _cleanup_free_ char *interface = NULL, *core = NULL, *common = module_common(b), *output = NULL,
-                            *script = NULL, *lds = NULL, *a = NULL, *c = NULL, *o = NULL;
+        _cleanup_free_ char *interface = NULL, *core = NULL, *common = build_module_common(b),
+                            *output = NULL, *script = NULL, *lds = NULL, *a = NULL, *c = NULL, *o = NULL;
         LinkInput in;
 
         a = str_format("build/%s", m->interface);
@@ -105,7 +95,12 @@ static void link_next(Build *b)
                         build_step(b, &step, NULL, on_linked);
                 return;
         }
-        build_check(b);
+
+        r = build_keep_link_inputs(b);
+        if (r)
+                build_fatal(b, r, "keeping what was linked with");
+        else
+                build_check(b);
 }
 
 static void on_linker_line(Build *b, const char *line)
@@ -160,34 +155,6 @@ static int add_input(Build *b, BuildManifest *m, const char *directory, const ch
         return err_trace(build_manifest_add_input(m, file, hex));
 }
 
-static int add_file(BuildManifest *m, const char *name, const char *module)
-{
-        BuildFile f = {};
-        int r;
-
-        r = str_replace(&f.name, name);
-        if (r == 0)
-                r = str_replace(&f.module, module);
-        if (r == 0)
-                r = build_manifest_add_file(m, &f);
-        build_file_done(&f);
-        return err_trace(r);
-}
-
-static int add_files(Build *b, BuildManifest *m)
-{
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < b->modules.n; i++) {
-                const RecipeModule *module = &b->modules.items[i];
-
-                r = add_file(m, module->file, module->name);
-                if (r == 0 && module->interface)
-                        r = add_file(m, module->interface, NULL);
-        }
-        return r ? err_trace(r) : err_trace(add_file(m, "build.log", NULL));
-}
-
 static int fill_draft(Build *b, BuildManifest *m)
 {
         const TreeFacts *tree = build_tree(b);
@@ -213,7 +180,7 @@ static int fill_draft(Build *b, BuildManifest *m)
                 r = add_input(b, m, tree->path, "Module.symvers");
         if (r == 0)
                 r = add_input(b, m, tree->path, tree->lds);
-        return r ? err_trace(r) : err_trace(add_files(b, m));
+        return r ? err_trace(r) : err_trace(build_add_files(b, m));
 }
 
 static int write_draft(Build *b)
@@ -245,16 +212,19 @@ void build_run_publish(Build *b)
 {
         _cleanup_free_ char *staged = build_path(b, "build"),
                             *builds = build_host_path(b, b->request.builds);
+        _cleanup_strv_ char **cores = NULL;
         int r;
 
         r = staged && builds ? write_draft(b) : err_origin(-ENOMEM);
         if (r == 0)
                 r = root_mkdirs(b->request.root, b->request.builds, 0755);
+        if (r == 0)
+                r = build_list_cores(b, &cores);
         if (r) {
                 build_fatal(b, r, "writing the manifest");
                 return;
         }
         /* The log is part of the build: nothing may be added to it once its digest is taken. */
         b->log_fd = safe_close(b->log_fd);
-        build_worker(b, on_sealed, "seal", staged, builds, NULL);
+        build_worker(b, on_sealed, cores, "seal", staged, builds, NULL);
 }

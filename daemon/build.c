@@ -297,7 +297,7 @@ static void on_worker_line(Build *b, const char *line)
                 build_check_line(b, line);
 }
 
-void build_worker(Build *b, BuildStepDone done, const char *operation, ...)
+void build_worker(Build *b, BuildStepDone done, char *const *more, const char *operation, ...)
 {
         _cleanup_strv_ char **argv = NULL;
         JobSpec spec = {
@@ -314,6 +314,9 @@ void build_worker(Build *b, BuildStepDone done, const char *operation, ...)
         while (r == 0 && (argument = va_arg(ap, const char *)))
                 r = strv_push(&argv, argument);
         va_end(ap);
+        STRV_FOREACH (m, more)
+                if (r == 0)
+                        r = strv_push(&argv, *m);
         if (r < 0) {
                 build_fatal(b, r, operation);
                 return;

@@ -107,6 +107,24 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
         return code;
 }
 
+/* "NAME=FILE": something the modules were linked with that is not part of the build. */
+static Code add_input(const Root *root, BuildManifest *m, char *argument)
+{
+        char hex[DIGEST_HEX_SIZE], *file = strchr(argument, '=');
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (!file)
+                return internal(argument, -EINVAL);
+        *file++ = '\0';
+        r = root_open(root, file, O_RDONLY | O_NONBLOCK, &fd);
+        if (r == 0)
+                r = digest_fd(fd, hex, NULL);
+        if (r == 0)
+                r = build_manifest_add_input(m, argument, hex);
+        return r ? internal(file, r == ROOT_E_ABSENT ? -ENOENT : r) : CODE_OK;
+}
+
 static Code fill_manifest(const Root *root, BuildManifest *m)
 {
         char created[32], hex[DIGEST_HEX_SIZE];
@@ -205,7 +223,7 @@ Code worker_seal(char **arguments)
         _cleanup_(root_freep) Root *root = NULL;
         _cleanup_free_ char *reason = NULL;
         BuildManifest m = {};
-        Code code;
+        Code code = CODE_OK;
         int r;
 
         r = host_root(&root);
@@ -220,7 +238,10 @@ Code worker_seal(char **arguments)
                 return CODE_STORE_FAILED;
         }
 
-        code = fill_manifest(root, &m);
+        for (char **input = arguments + 2; code == CODE_OK && *input; input++)
+                code = add_input(root, &m, *input);
+        if (code == CODE_OK)
+                code = fill_manifest(root, &m);
         if (code == CODE_OK)
                 code = publish(root, &m, arguments[1]);
         build_manifest_done(&m);

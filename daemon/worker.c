@@ -20,7 +20,7 @@ int main(int argc, char **argv)
                 { "sign", 5, "DIRECTORY HASH KEY CERTIFICATE PINFILE", worker_sign },
                 { "attach", 2, "MODULE SIGNATURE", worker_attach },
                 { "detach", 2, "MODULE SIGNATURE", worker_detach },
-                { "seal", 2, "DIRECTORY BUILDS", worker_seal },
+                { "seal", 2, "DIRECTORY BUILDS [NAME=FILE]...", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
                 { "discard", 1, "DIRECTORY...", worker_discard },
         };

@@ -5,11 +5,11 @@ __nvidia_driver_verbs='init status holders plan build update explain'
 __nvidia_driver_options='--help --version --json --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --accept-license'
 __nvidia_driver_settings='
-        Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
+        Driver.Version= Driver.Type= Driver.Source= Driver.Fallback= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep=
+        Store.Directory= Store.Keep= Store.Shared= Store.SharedTimeoutSec=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.Include= Devices.Exclude= Devices.TakeOver= Devices.CreateNodes= Devices.CreateOnHost=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What to say about a name that is not in the table. Most of them are a letter
- * away from one that is, or stand in the wrong section; the person who made
- * the mistake should not have to open the manual to see it.
+ * What to say about a value that cannot be, and about a name that is not in the table. Most of them are a
+ * letter away from one that is, or stand in the wrong section; the person who made the mistake should not
+ * have to open the manual to see it.
  */
 
 #include <ctype.h>
@@ -136,4 +136,45 @@ char *config_explain_key(const char *section, const char *key)
 
         all = list_keys(section);
         return all ? str_format("no such key in [%s], there are %s", section, all) : NULL;
+}
+
+char *config_expectation(const ConfigKey *key)
+{
+        switch (key->kind) {
+        case CONFIG_VERSION:
+                return strdup("a version of digits and dots such as 535.261.03, or a branch such as 535");
+        case CONFIG_TYPE:
+                return strdup("one of auto, proprietary and open");
+        case CONFIG_PATH:
+                return strdup("an absolute path without quotes, \".\" and \"..\", and not / itself");
+        case CONFIG_PATHS:
+                return strdup("absolute paths with blanks between them, none of them /");
+        case CONFIG_PROGRAM:
+                return strdup("the name of a program or its absolute path, without arguments");
+        case CONFIG_KEY:
+                return strdup("an absolute path, or a URI that begins with pkcs11:");
+        case CONFIG_HASH:
+                return strdup("one of sha256, sha384 and sha512");
+        case CONFIG_MODULES:
+                return strdup("names of kernel modules with blanks between them");
+        case CONFIG_NUMBER:
+                return str_format("a whole number from %u to %u", key->min, key->max);
+        case CONFIG_SPAN:
+                return strdup("a time span such as 90, 2min or 1min 30s, of 1ms or longer, or infinity");
+        case CONFIG_DELAY:
+                return strdup("a time span such as 90, 2min or 1min 30s, from 1ms to 24h");
+        case CONFIG_BOOL:
+                return strdup("yes or no");
+        case CONFIG_AUTO:
+                return strdup("yes, no or auto");
+        case CONFIG_POLICY:
+                return strdup("one of leave, wait and evict");
+        case CONFIG_NAMES:
+                return strdup("names of services with blanks between them");
+        case CONFIG_ADDRESSES:
+                return strdup("PCI addresses such as 0000:01:00.0 or 01:00.0 with blanks between them");
+        case _CONFIG_KIND_MAX:
+                break;
+        }
+        return NULL;
 }

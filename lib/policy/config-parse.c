@@ -276,6 +276,29 @@ static int parse_addresses(const char *value, bool append, char ***field)
         return r < 0 ? err_trace(r) : r;
 }
 
+static int parse_paths(const char *value, bool append, char ***field)
+{
+        _cleanup_strv_ char **words = NULL, **paths = NULL;
+        int r;
+
+        r = strv_split(value, " \t", &words);
+        if (r == 0)
+                r = strv_copy(append ? *field : NULL, &paths);
+        STRV_FOREACH (word, words) {
+                _cleanup_free_ char *path = NULL;
+
+                if (r == 0)
+                        r = parse_path(*word, &path);
+                if (r == 0 && !strv_contains(paths, path))
+                        r = strv_push(&paths, path);
+        }
+        if (r)
+                return r < 0 ? err_trace(r) : r;
+        strv_free(*field);
+        *field = TAKE_PTR(paths);
+        return 0;
+}
+
 static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
 {
         uint64_t number;
@@ -338,6 +361,8 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_type(value, field);
         case CONFIG_PATH:
                 return parse_path(value, field);
+        case CONFIG_PATHS:
+                return parse_paths(value, append, field);
         case CONFIG_PROGRAM:
                 return parse_program(value, field);
         case CONFIG_KEY:
@@ -391,6 +416,7 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_HASH:
                 freep(field);
                 break;
+        case CONFIG_PATHS:
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
@@ -406,43 +432,4 @@ void config_clear(const ConfigKey *key, void *field)
         case _CONFIG_KIND_MAX:
                 break;
         }
-}
-
-char *config_expectation(const ConfigKey *key)
-{
-        switch (key->kind) {
-        case CONFIG_VERSION:
-                return strdup("a version of digits and dots such as 535.261.03, or a branch such as 535");
-        case CONFIG_TYPE:
-                return strdup("one of auto, proprietary and open");
-        case CONFIG_PATH:
-                return strdup("an absolute path without quotes, \".\" and \"..\", and not / itself");
-        case CONFIG_PROGRAM:
-                return strdup("the name of a program or its absolute path, without arguments");
-        case CONFIG_KEY:
-                return strdup("an absolute path, or a URI that begins with pkcs11:");
-        case CONFIG_HASH:
-                return strdup("one of sha256, sha384 and sha512");
-        case CONFIG_MODULES:
-                return strdup("names of kernel modules with blanks between them");
-        case CONFIG_NUMBER:
-                return str_format("a whole number from %u to %u", key->min, key->max);
-        case CONFIG_SPAN:
-                return strdup("a time span such as 90, 2min or 1min 30s, of 1ms or longer, or infinity");
-        case CONFIG_DELAY:
-                return strdup("a time span such as 90, 2min or 1min 30s, from 1ms to 24h");
-        case CONFIG_BOOL:
-                return strdup("yes or no");
-        case CONFIG_AUTO:
-                return strdup("yes, no or auto");
-        case CONFIG_POLICY:
-                return strdup("one of leave, wait and evict");
-        case CONFIG_NAMES:
-                return strdup("names of services with blanks between them");
-        case CONFIG_ADDRESSES:
-                return strdup("PCI addresses such as 0000:01:00.0 or 01:00.0 with blanks between them");
-        case _CONFIG_KIND_MAX:
-                break;
-        }
-        return NULL;
 }

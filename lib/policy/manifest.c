@@ -21,6 +21,8 @@ void build_file_done(BuildFile *f)
         free(f->module);
         free(f->srcversion);
         strv_free(f->depends);
+        free(f->interface);
+        free(f->core);
         free(f->unsigned_sha256);
         *f = (BuildFile){};
 }

@@ -14,6 +14,11 @@
 
 enum { MANIFEST_FORMAT = 1 };
 
+/* Files of a build that linking its modules takes, beside interface and core: as the kernel tree had them.
+ */
+#define MANIFEST_LINKER_SCRIPT "module.lds"
+#define MANIFEST_COMMON_OBJECT "module-common.o" /* only where the kernel has one */
+
 /* One file of a build. Module fields are NULL for interface objects and logs. */
 typedef struct BuildFile {
         char *name;            /* below the build's directory, no slash */
@@ -23,6 +28,8 @@ typedef struct BuildFile {
         char *module;          /* "nvidia-uvm" */
         char *srcversion;      /* as /sys/module/NAME/srcversion */
         char **depends;        /* modules it needs, as modinfo -F depends */
+        char *interface;       /* of a linked module: its part in the build, "nv-linux.o" */
+        char *core;            /* and NVIDIA's, below the driver's source; among the inputs by this name */
         char *unsigned_sha256; /* 64 hex digits: without the signature at its end; NULL: there is none */
 } BuildFile;
 

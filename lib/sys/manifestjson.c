@@ -26,6 +26,12 @@ static bool is_plain_name(const char *s)
         return *s && *s != '.' && !strchr(s, '/') && strlen(s) < 200;
 }
 
+/* Below a driver source. */
+static bool is_inner_path(const char *s)
+{
+        return *s && *s != '/' && !strstr(s, "..") && strlen(s) < 200;
+}
+
 static bool is_hex(const char *s, size_t n)
 {
         return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
@@ -83,11 +89,19 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
         if (r == 0)
                 r = get_depends(object, &f->depends, reterr);
         if (r == 0)
+                r = get_string(object, "interface", false, &f->interface, reterr);
+        if (r == 0)
+                r = get_string(object, "core", false, &f->core, reterr);
+        if (r == 0)
                 r = get_string(object, "unsignedSha256", false, &f->unsigned_sha256, reterr);
         if (r)
                 return r;
         if (!is_plain_name(f->name))
                 return invalid(reterr, str_format("\"%s\" is not a plain file name", f->name));
+        if (f->interface && !is_plain_name(f->interface))
+                return invalid(reterr, str_format("\"%s\" is not a plain file name", f->interface));
+        if (f->core && !is_inner_path(f->core))
+                return invalid(reterr, str_format("\"%s\" is not a path in a driver source", f->core));
         if (f->sha256 && !is_hex(f->sha256, 64))
                 return invalid(reterr, str_format("the sha256 of \"%s\" is not 64 hex digits", f->name));
         if (f->unsigned_sha256 && !is_hex(f->unsigned_sha256, 64))
@@ -99,6 +113,14 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
                 return invalid(reterr, str_format("the size of \"%s\" is not a number", f->name));
         f->size = size ? (uint64_t)json_integer_value(size) : 0;
         return 0;
+}
+
+static bool has_file(const BuildManifest *m, const char *name)
+{
+        for (size_t i = 0; i < m->n_files; i++)
+                if (streq(m->files[i].name, name))
+                        return true;
+        return false;
 }
 
 static int parse_files(json_t *object, BuildManifest *m, char **reterr)
@@ -114,6 +136,8 @@ static int parse_files(json_t *object, BuildManifest *m, char **reterr)
                 BuildFile f = {};
 
                 r = parse_file(value, &f, reterr);
+                if (r == 0 && has_file(m, f.name))
+                        r = invalid(reterr, str_format("\"%s\" is there twice", f.name));
                 if (r == 0)
                         r = build_manifest_add_file(m, &f);
                 build_file_done(&f);
@@ -256,6 +280,8 @@ static json_t *file_to_json(const BuildFile *f)
         set_string(object, "xxh64", f->xxh64);
         set_string(object, "module", f->module);
         set_string(object, "srcversion", f->srcversion);
+        set_string(object, "interface", f->interface);
+        set_string(object, "core", f->core);
         set_string(object, "unsignedSha256", f->unsigned_sha256);
         if (f->depends) {
                 json_t *array = json_array();

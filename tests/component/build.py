@@ -3,6 +3,8 @@
 """nvidia-driver build: for this kernel into the store, for another one into a directory; interrupted; and
 what it reads of the running kernel when it is not about that one."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -34,6 +36,15 @@ def store(m):
                 [f"{x}: done" for x in ("compiling", "linking", "publishing")], "stages on stderr")
     check("compiling 1/10, nvidia" in p.stderr, "progress on stderr")
     m.check_store(1)
+    manifest = json.loads(m.get(f"{STORE}/builds/{m.builds()[0]}/manifest.json"))
+    made_of = {f["name"]: (f["interface"], f["core"]) for f in manifest["files"] if "core" in f}
+    check_equal(made_of, {"nvidia.ko": ("nv-linux.o", "nvidia/nv-kernel.o_binary"),
+                          "nvidia-modeset.ko": ("nv-modeset-linux.o", "nvidia-modeset/nv-modeset-kernel.o_binary")},
+                "what modules are linked from")
+    for _, core in made_of.values():
+        with open(m.path(f"{SOURCE}/{core}"), "rb") as f:
+            check_equal(manifest["inputs"][core], hashlib.sha256(f.read()).hexdigest(), f"digest of {core}")
+    check_equal(m.get(f"{STORE}/builds/{m.builds()[0]}/module.lds"), m.get(f"{TREE}/scripts/module.lds"), "linker script")
     d = m.start()
     d.wait_ready()
     check_equal(m.compiled(), 1, "compiler runs")

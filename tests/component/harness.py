@@ -48,7 +48,7 @@ CORE_USES = {
     "nvidia_modeset": ["nvidia"],
     "nvidia_drm": ["nvidia", "nvidia_modeset"],
 }
-OUR_FILES = ["nvidia.ko", "nv-linux.o", "nvidia-uvm.ko", "nvidia-modeset.ko", "nv-modeset-linux.o", "build.log"]
+OUR_FILES = ["nvidia.ko", "nv-linux.o", "nvidia-uvm.ko", "nvidia-modeset.ko", "nv-modeset-linux.o", "module.lds", "build.log"]
 PATIENCE = 60.0  # seconds that a loaded machine gets for anything that must happen
 
 

@@ -381,6 +381,8 @@ START_TEST(test_round_trip)
         if (_i) {
                 sign(&m);
                 m.files[0].unsigned_sha256 = strdup(HEX64);
+                m.files[0].interface = strdup("nv-linux.o");
+                m.files[0].core = strdup("nvidia/nv-kernel.o_binary");
         }
         ck_assert_int_eq(manifest_format(&m, &text), 0);
         ck_assert_int_eq(text[strlen(text) - 1], '\n');
@@ -403,6 +405,8 @@ START_TEST(test_round_trip)
         ck_assert(streq_ptr(back.signer.key_id, m.signer.key_id) &&
                         streq_ptr(back.signer.hash, m.signer.hash));
         ck_assert(streq_ptr(back.files[0].unsigned_sha256, m.files[0].unsigned_sha256));
+        ck_assert(streq_ptr(back.files[0].interface, m.files[0].interface));
+        ck_assert(streq_ptr(back.files[0].core, m.files[0].core));
 }
 END_TEST
 
@@ -479,6 +483,11 @@ static const struct {
                         "the unsignedSha256 of \"a\" is not 64 hex digits" },
         { HEAD ",\"files\":[],\"signer\":\"me\"}", "field \"signer\" is not an object" },
         { HEAD ",\"files\":[],\"signer\":{\"serial\":1}}", "field \"serial\" is not a string" },
+        { HEAD ",\"files\":[{\"name\":\"a\"},{\"name\":\"a\"}]}", "\"a\" is there twice" },
+        { FILE_WITH(",\"interface\":1"), "field \"interface\" is not a string" },
+        { FILE_WITH(",\"interface\":\"../nv-linux.o\""), "\"../nv-linux.o\" is not a plain file name" },
+        { FILE_WITH(",\"core\":\"/etc/shadow\""), "\"/etc/shadow\" is not a path in a driver source" },
+        { FILE_WITH(",\"core\":\"nvidia/../../x\""), "\"nvidia/../../x\" is not a path in a driver source" },
         { FILE_WITH(",\"xxh64\":[]"), "field \"xxh64\" is not a string" },
         { FILE_WITH(",\"xxh64\":\"" HEX64 "\""), "the xxh64 of \"a\" is not 16 hex digits" },
         { FILE_WITH(",\"module\":1"), "field \"module\" is not a string" },
