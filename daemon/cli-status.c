@@ -114,12 +114,32 @@ static void print_gpus(const Status *s)
                 (void)printf("     GPUs: none\n");
 }
 
+static void print_services(const Status *s)
+{
+        for (size_t i = 0; i < s->n_services; i++) {
+                const StatusService *service = &s->services[i];
+                _cleanup_free_ char *pid = service->pid ? str_format("pid %" PRId64, service->pid)
+                                                        : strdup("");
+
+                (void)printf("%s %-19s %-8s%s %s", i == 0 ? " Services:" : "          ", service->name,
+                                service->state, service->required ? " required," : "", strempty(pid));
+                print_since(service->since);
+                if (service->restarts > 0)
+                        (void)printf(", %" PRId64 " restart%s", service->restarts,
+                                        service->restarts == 1 ? "" : "s");
+                if (service->last_end)
+                        (void)printf(", last end: %s", service->last_end);
+                (void)printf("\n");
+        }
+}
+
 void cli_print_status(const Cli *cli, const Status *s)
 {
         print_head(cli, s);
         print_plan(s);
         print_modules(s);
         print_gpus(s);
+        print_services(s);
         STRV_FOREACH (problem, s->problems)
                 (void)printf("  Warning: %s\n", *problem);
 }

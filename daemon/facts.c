@@ -11,6 +11,7 @@
 #include "sys/kernel.h"
 #include "sys/kmodule.h"
 #include "sys/pci.h"
+#include "sys/servicefacts.h"
 #include "sys/store.h"
 #include "sys/sysmod.h"
 #include "sys/treefacts.h"
@@ -28,6 +29,7 @@ void facts_done(Facts *f)
         source_judgement_done(&f->source);
         tree_facts_list_done(&f->trees);
         tree_judgement_done(&f->tree);
+        service_facts_done(&f->services);
         *f = (Facts){};
 }
 
@@ -96,6 +98,29 @@ int facts_read_gpus(const Root *root, const Config *config, GpuFacts *wanted, Gp
         return err_trace(r);
 }
 
+static int gather_services(const Root *root, const Config *config, ServiceFacts *services)
+{
+        const ServiceKnown *known;
+        int r;
+
+        r = pci_has_nvswitch(root, &services->nvswitch);
+        if (r == 0)
+                r = servicefacts_kept(root, &services->kept);
+        for (size_t i = 0; r == 0 && (known = service_known(i)); i++) {
+                ServiceFact f = {};
+
+                r = servicefacts_read(root, known, service_program_file(config, known),
+                                service_settings_file(config, known), &f);
+                /* One of ours is not somebody else's. */
+                if (r == 0 && strv_contains(services->kept, known->name))
+                        f.owner = SERVICE_OWNER_NONE;
+                if (r == 0)
+                        r = service_facts_add(services, &f);
+                service_fact_done(&f);
+        }
+        return err_trace(r);
+}
+
 int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
 {
         int r;
@@ -108,6 +133,8 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
                 r = sysmod_list_family(root, &f->modules);
         if (r == 0)
                 r = loaded_read(root, &f->owned);
+        if (r == 0)
+                r = gather_services(root, config, &f->services);
         if (r == 0)
                 r = store_list(root, config->store_directory, &f->builds, &f->problems);
         if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
@@ -132,6 +159,7 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .trees = &f->trees,
                 .tree = f->has_tree ? &f->tree : NULL,
                 .tree_index = f->tree_index,
+                .services = &f->services,
         };
 
         return err_trace(plan_make(config, &facts, ret));

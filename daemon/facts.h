@@ -25,6 +25,7 @@ typedef struct Facts {
         TreeJudgement tree;
         size_t tree_index;
         bool has_tree;
+        ServiceFacts services;
 } Facts;
 
 /* What a build is for, when it is not the running kernel. All may be NULL. */

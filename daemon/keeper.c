@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/result.h"
@@ -35,15 +36,20 @@ static int detach(void)
         return 0;
 }
 
-static _Noreturn void keep(Keeper *k, int report)
+static _Noreturn void keep(Keeper *k, pid_t launcher, int report)
 {
         int r;
 
+        /* Who gives up waiting for a start must not be surprised by it later. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != launcher)
+                _exit(1);
         /* Nobody may listen any more: the service is not to be left because of that. */
         (void)signal(SIGPIPE, SIG_IGN);
         r = detach();
         if (r == 0)
                 r = keeper_begin(k);
+        (void)prctl(PR_SET_PDEATHSIG, 0);
         (void)!write(report, &r, sizeof(r));
         safe_close(report);
         if (r == 0)
@@ -68,7 +74,7 @@ static Code explain(const char *name, int r)
 static int launch(Keeper *k)
 {
         int ends[2], r = -ECHILD;
-        pid_t pid;
+        pid_t launcher = getpid(), pid;
 
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return err_origin(-errno);
@@ -77,7 +83,7 @@ static int launch(Keeper *k)
                 return err_origin(-errno);
         if (pid == 0) {
                 safe_close(ends[0]);
-                keep(k, ends[1]);
+                keep(k, launcher, ends[1]);
         }
         safe_close(ends[1]);
         /* Nothing: it was killed before it could say anything. */

@@ -18,6 +18,7 @@
 #include "failure.h"
 #include "manager-face.h"
 #include "settings.h"
+#include "stage-services.h"
 #include "sys/clock.h"
 #include "sys/notify.h"
 #include "sys/statusjson.h"
@@ -214,6 +215,8 @@ int manager_fill_status(Manager *m, Status *s)
                 r = str_replace(&s->build, m->loading_manifest.id ? m->loading_manifest.id
                                            : m->plan.build        ? m->plan.build->id
                                                                   : NULL);
+        if (r == 0)
+                r = stage_services_fill_status(m, s);
         if (r == 0)
                 r = facts_plan_status(&m->facts, &m->plan, s);
         STRV_FOREACH (problem, m->problems)

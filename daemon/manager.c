@@ -21,6 +21,7 @@
 #include "manager.h"
 #include "manager-face.h"
 #include "paths.h"
+#include "stage-services.h"
 #include "sys/clock.h"
 #include "sys/kernel.h"
 #include "sys/notify.h"
@@ -134,7 +135,7 @@ static void discard_staging(Manager *m)
 /* STOPPING: cancelled children are waited for, then what they left is removed. */
 static void stop_when_idle(Manager *m)
 {
-        if (m->fsm.state != FSM_STOPPING || !job_pool_is_idle(m->pool))
+        if (m->fsm.state != FSM_STOPPING || stage_services_are_ending(m) || !job_pool_is_idle(m->pool))
                 return;
         discard_staging(m);
         if (job_pool_is_idle(m->pool))
@@ -156,7 +157,7 @@ static void enter_stopping(Manager *m)
         notify_sendf("STOPPING=1");
         m->build = build_free(m->build);
         stage_devices_leave(m);
-        stop_when_idle(m);
+        stage_services_end(m, stop_when_idle);
 }
 
 static void enter(Manager *m)
@@ -185,7 +186,7 @@ static void enter(Manager *m)
                 stage_devices_enter(m);
                 return;
         case FSM_SERVICES:
-                manager_stage_done(m);
+                stage_services_enter(m);
                 return;
         case FSM_READY:
                 stage_devices_leave(m);
@@ -204,7 +205,7 @@ static void enter(Manager *m)
                 return;
         case FSM_UNLOAD:
                 stage_devices_leave(m);
-                stage_unload_enter(m);
+                stage_services_end(m, stage_unload_enter);
                 return;
         case FSM_BACKOFF:
         case FSM_FAILED:
@@ -392,6 +393,7 @@ Manager *manager_free(Manager *m)
         m->state_timer = sd_event_source_disable_unref(m->state_timer);
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
         watch_kernel_stop(m);
+        stage_services_free(m);
         sd_event_source_disable_unref(m->udev_source);
         udevmon_free(m->udev);
         bus_free(m->bus);
@@ -436,6 +438,9 @@ int manager_run(Manager *m)
                 log_warning(m->log, "What earlier runs left in staging could not be removed, ignoring.");
 
         watch_kernel_start(m);
+        r = stage_services_new(m);
+        if (r < 0)
+                return err_trace(r);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
         r = loop_run(m->event, &m->watch);
         if (r < 0)

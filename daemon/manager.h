@@ -24,6 +24,7 @@
 typedef struct Manager Manager;
 typedef struct Bus Bus;
 typedef struct KernelWatch KernelWatch;
+typedef struct Services Services;
 
 enum { EVENT_QUEUE_MAX = 32 };
 
@@ -94,6 +95,7 @@ struct Manager {
         Health health;
         KernelWatch *kernel_watch; /* NULL: the kernel log is not watched */
 
+        Services *services; /* stage-services.h */
         ModuleWork work;
         char **owned;   /* modules we loaded, for the unload */
         bool discarded; /* STOPPING has removed what was left in staging */

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "manager.h"
+#include "stage-services.h"
 #include "sys/clock.h"
 
 static int take_owned(Manager *m)
@@ -66,5 +67,5 @@ void stage_clear_enter(Manager *m)
         if (r < 0)
                 manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
         else
-                stage_unload_enter(m);
+                stage_services_end(m, stage_unload_enter);
 }

@@ -32,6 +32,7 @@ void plan_done(Plan *plan)
         for (size_t i = 0; i < plan->n_steps; i++)
                 free(plan->steps[i].reason);
         free(plan->steps);
+        service_plan_done(&plan->services);
         free(plan->detail);
         strv_free(plan->warnings);
         strv_free(plan->obstacles);
@@ -235,7 +236,12 @@ static int add_live_steps(const Config *config, const PlanFacts *facts, Plan *pl
         r = drm ? add_step(plan, FSM_AWAIT_DEVICES, true, "card and render node of %zu GPU%s",
                                   facts->gpus->n, facts->gpus->n == 1 ? "" : "s")
                 : add_step(plan, FSM_AWAIT_DEVICES, false, "nvidia-drm is not wanted");
-        return r ? err_trace(r) : err_trace(add_step(plan, FSM_SERVICES, false, "none are configured"));
+        if (r == 0)
+                r = service_plan_make(config, facts->services, &plan->services);
+        if (r)
+                return err_trace(r);
+        return err_trace(add_step(plan, FSM_SERVICES, service_plan_runs(&plan->services, facts->services),
+                        "%s", plan->services.summary));
 }
 
 static int add_first_steps(const PlanFacts *facts, Plan *plan)

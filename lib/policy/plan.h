@@ -14,6 +14,7 @@
 #include "policy/fsm.h"
 #include "policy/kerneltree.h"
 #include "policy/manifest.h"
+#include "policy/serviceplan.h"
 
 /* What is already loaded, against what is wanted. */
 typedef enum PlanLoaded {
@@ -39,6 +40,7 @@ typedef struct PlanFacts {
         const TreeFactsList *trees;
         const TreeJudgement *tree; /* the choice among them; NULL if there is none at all */
         size_t tree_index;
+        const ServiceFacts *services;
 } PlanFacts;
 
 typedef struct PlanStep {
@@ -59,6 +61,7 @@ typedef struct Plan {
         const DriverSource *source; /* to build from, if one has to be made */
         const TreeFacts *tree;
         TreeVerdict tree_verdict;
+        ServicePlan services;
         PlanStep *steps; /* in order, each stage once */
         size_t n_steps;
 } Plan;

@@ -46,9 +46,17 @@ static void enter(ServiceMachine *s, ServiceState state, usec_t due)
                 s->late = false;
 }
 
+static void wait_for_start(ServiceMachine *s, usec_t now)
+{
+        s->due = later(now, s->limits.settle ? s->limits.settle : s->limits.start);
+}
+
+/* Making a process has a limit of its own, which ends with GONE. */
 static ServiceAction enter_starting(ServiceMachine *s, ServiceAction action, usec_t now)
 {
-        enter(s, SERVICE_STARTING, later(now, s->limits.settle ? s->limits.settle : s->limits.start));
+        enter(s, SERVICE_STARTING, USEC_INFINITY);
+        if (action == SERVICE_ACT_NONE)
+                wait_for_start(s, now);
         return action;
 }
 
@@ -86,7 +94,10 @@ static ServiceAction on_gone(ServiceMachine *s, usec_t now)
         switch (s->state) {
         case SERVICE_STARTING:
         case SERVICE_RUNNING:
-                return enter_waiting(s, now);
+                if (s->wanted)
+                        return enter_waiting(s, now);
+                enter(s, SERVICE_OFF, USEC_INFINITY);
+                return SERVICE_ACT_NONE;
         case SERVICE_ENDING:
                 if (s->wanted && s->late)
                         return enter_waiting(s, now);
@@ -159,8 +170,11 @@ ServiceAction service_step(ServiceMachine *s, ServiceEvent event, usec_t now)
         switch (event) {
         case SERVICE_EV_START:
                 return on_start(s, now);
+        case SERVICE_EV_LAUNCHED:
+                if (s->state == SERVICE_STARTING)
+                        wait_for_start(s, now);
+                return SERVICE_ACT_NONE;
         case SERVICE_EV_FOUND:
-                s->wanted = true;
                 return s->state == SERVICE_OFF ? enter_starting(s, SERVICE_ACT_NONE, now) : SERVICE_ACT_NONE;
         case SERVICE_EV_READY:
                 if (s->state == SERVICE_STARTING)
@@ -193,9 +207,10 @@ bool service_is_exhausted(const ServiceMachine *s)
 
 void service_stop_budget(usec_t stop, usec_t *ret_term, usec_t *ret_kill)
 {
-        /* The other half is the driver's. */
-        usec_t half = stop / 2;
-
-        *ret_kill = MIN(half / 2, USEC_PER_SEC);
-        *ret_term = half - *ret_kill;
+        /*
+         * The other half is the driver's. Of that the killing may take some; only if a process hangs in the
+         * kernel it does, and then there is hardly a driver to be unloaded.
+         */
+        *ret_term = stop / 2;
+        *ret_kill = MIN(stop / 4, 2 * USEC_PER_SEC);
 }

@@ -24,13 +24,14 @@ typedef enum ServiceState {
 } ServiceState;
 
 typedef enum ServiceEvent {
-        SERVICE_EV_START, /* it is wanted */
-        SERVICE_EV_FOUND, /* an earlier daemon started it, and it is still there */
-        SERVICE_EV_READY, /* it went into the background, which says that it is ready */
-        SERVICE_EV_GONE,  /* all of its processes have ended, or none could be started */
-        SERVICE_EV_TIMER, /* .due has come */
-        SERVICE_EV_STOP,  /* it is not wanted any more */
-        SERVICE_EV_KILL,  /* there is no time left to wait for its end */
+        SERVICE_EV_START,    /* it is wanted */
+        SERVICE_EV_LAUNCHED, /* its first process is there */
+        SERVICE_EV_FOUND,    /* an earlier daemon started it, and it is still there; nobody wants it yet */
+        SERVICE_EV_READY,    /* it went into the background, which says that it is ready */
+        SERVICE_EV_GONE,     /* all of its processes have ended, or none could be started */
+        SERVICE_EV_TIMER,    /* .due has come */
+        SERVICE_EV_STOP,     /* it is not wanted any more */
+        SERVICE_EV_KILL,     /* there is no time left to wait for its end */
         _SERVICE_EV_MAX,
         _SERVICE_EV_INVALID = -EINVAL,
 } ServiceEvent;
@@ -49,8 +50,8 @@ typedef enum ServiceAction {
 typedef struct ServiceLimits {
         Backoff restart;
         unsigned attempts; /* failures in a row; 0: any number */
-        usec_t settle; /* counts as started when it is alive this long after its start; 0: only by READY */
-        usec_t start;  /* without settle: how long READY may take */
+        usec_t settle; /* counts as started when it is alive this long after LAUNCHED; 0: only by READY */
+        usec_t start;  /* without settle: how long READY may take after LAUNCHED */
         usec_t stop;   /* from TERM to KILL */
         usec_t kill;   /* from KILL until it is given up; only what hangs in the kernel needs that long */
 } ServiceLimits;

@@ -13,6 +13,12 @@ void status_done(Status *s)
                 free(s->steps[i].reason);
         }
         free(s->steps);
+        for (size_t i = 0; i < s->n_services; i++) {
+                free(s->services[i].name);
+                free(s->services[i].state);
+                free(s->services[i].last_end);
+        }
+        free(s->services);
         free(s->state);
         free(s->code);
         free(s->detail);
@@ -39,6 +45,23 @@ int status_add_step(Status *s, const char *stage, bool run, const char *reason)
         s->steps = grown;
         grown[s->n_steps++] = (StatusStep){ strdup(stage), run, strdup(strempty(reason)) };
         if (!grown[s->n_steps - 1].stage || !grown[s->n_steps - 1].reason)
+                return err_origin(-ENOMEM);
+        return 0;
+}
+
+int status_add_service(Status *s, const StatusService *service)
+{
+        StatusService *grown = reallocarray(s->services, s->n_services + 1, sizeof(*grown)), *copy;
+
+        if (!grown)
+                return err_origin(-ENOMEM);
+        s->services = grown;
+        copy = &grown[s->n_services++];
+        *copy = *service;
+        copy->name = strdup(service->name);
+        copy->state = strdup(service->state);
+        copy->last_end = service->last_end ? strdup(service->last_end) : NULL;
+        if (!copy->name || !copy->state || (service->last_end && !copy->last_end))
                 return err_origin(-ENOMEM);
         return 0;
 }

@@ -15,6 +15,16 @@ typedef struct StatusStep {
         char *reason;
 } StatusStep;
 
+typedef struct StatusService {
+        char *name;
+        char *state; /* as service_state_to_string() */
+        bool required;
+        int64_t pid;  /* 0 if it has none */
+        usec_t since; /* CLOCK_REALTIME, 0 if it does not run */
+        int64_t restarts;
+        char *last_end; /* "exit status 1", NULL if it never ended */
+} StatusService;
+
 typedef struct Status {
         char *state;    /* as fsm_state_to_string(), or "not-running" */
         usec_t since;   /* CLOCK_REALTIME, 0 if not known */
@@ -35,8 +45,13 @@ typedef struct Status {
         ModuleFacts modules;
         GpuFacts gpus;
         NodeFacts nodes;
+        StatusService *services;
+        size_t n_services;
         char **problems; /* of the configuration and the store */
 } Status;
 
 void status_done(Status *s);
 int status_add_step(Status *s, const char *stage, bool run, const char *reason);
+
+/* Copies @service. */
+int status_add_service(Status *s, const StatusService *service);

@@ -53,7 +53,7 @@ int keep_list(const Root *root, char ***ret)
         STRV_FOREACH (e, entries) {
                 char *colon = strrchr(*e, ':');
 
-                if (!colon || colon == *e || !streq(colon, ":lock"))
+                if (!colon || colon == *e || !streq(colon, ":lock") || strlen(*e) > sizeof(EntryName) / 2)
                         continue;
                 *colon = '\0';
                 r = strv_push(&names, *e);

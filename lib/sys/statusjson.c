@@ -94,6 +94,26 @@ static json_t *steps_to_json(const Status *s)
         return array;
 }
 
+static json_t *services_to_json(const Status *s)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < s->n_services; i++) {
+                const StatusService *service = &s->services[i];
+                json_t *o = json_object();
+
+                set_string(o, "name", service->name);
+                set_string(o, "state", service->state);
+                (void)json_object_set_new(o, "required", json_boolean(service->required));
+                (void)json_object_set_new(o, "pid", service->pid ? json_integer(service->pid) : json_null());
+                (void)json_object_set_new(o, "sinceUSec", json_integer((json_int_t)service->since));
+                (void)json_object_set_new(o, "restarts", json_integer(service->restarts));
+                set_string(o, "lastEnd", service->last_end);
+                (void)json_array_append_new(array, o);
+        }
+        return array;
+}
+
 int status_format(const Status *s, char **ret)
 {
         json_auto_t *root = json_object();
@@ -121,6 +141,7 @@ int status_format(const Status *s, char **ret)
         for (size_t i = 0; i < s->gpus.n; i++)
                 (void)json_array_append_new(gpus, gpu_to_json(&s->gpus.items[i], &s->nodes));
         (void)json_object_set_new(root, "gpus", gpus);
+        (void)json_object_set_new(root, "services", services_to_json(s));
         set_list(root, "problems", s->problems);
 
         text = json_dumps(root, JSON_INDENT(2));
@@ -216,6 +237,27 @@ static int parse_gpu(json_t *o, Status *s)
         return r ? r : parse_nodes(o, s);
 }
 
+static int parse_service(json_t *o, Status *s)
+{
+        StatusService service = {
+                .name = get_string(o, "name"),
+                .state = get_string(o, "state"),
+                .required = json_is_true(json_object_get(o, "required")),
+                .pid = json_integer_value(json_object_get(o, "pid")),
+                .since = (usec_t)json_integer_value(json_object_get(o, "sinceUSec")),
+                .restarts = json_integer_value(json_object_get(o, "restarts")),
+                .last_end = get_string(o, "lastEnd"),
+        };
+        int r = 0;
+
+        if (service.name && service.state)
+                r = status_add_service(s, &service);
+        free(service.name);
+        free(service.state);
+        free(service.last_end);
+        return r;
+}
+
 static int parse_lists(json_t *root, Status *s)
 {
         json_t *value;
@@ -234,6 +276,8 @@ static int parse_lists(json_t *root, Status *s)
         json_array_foreach(json_object_get(root, "modules"), i, value) if (r == 0)
                         r = parse_module(value, s);
         json_array_foreach(json_object_get(root, "gpus"), i, value) if (r == 0) r = parse_gpu(value, s);
+        json_array_foreach(json_object_get(root, "services"), i, value) if (r == 0)
+                        r = parse_service(value, s);
         return r ? r : get_list(root, "problems", &s->problems);
 }
 

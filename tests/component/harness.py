@@ -10,7 +10,7 @@ Stories are held at a point by gates. A gate is a FIFO: whoever passes writes RO
 until somebody opens the other end. So a test can say "while it compiles" without guessing how long that
 takes, and nothing sleeps to give something time.
 
-    NVIDIA_DRIVERD, NVIDIA_DRIVER, NVIDIA_WORKER   the programs under test
+    NVIDIA_DRIVERD, NVIDIA_DRIVER, NVIDIA_WORKER, NVIDIA_KEEPER   the programs under test
     UMOCKDEV_PRELOAD                               LD_PRELOAD that shows a Machine's /sys to libudev
     KEEP=1                                         keep the directories of failed stories
 """
@@ -463,6 +463,7 @@ class Machine:
                    REAL_HELPER=os.environ["NVIDIA_HELPER"],
                    NVIDIA_DRIVERD_HELPER=os.path.join(HERE, "fake-helper"),
                    NVIDIA_DRIVERD_WORKER=os.path.join(HERE, "fake-worker"),
+                   NVIDIA_DRIVERD_KEEPER=os.environ["NVIDIA_KEEPER"],
                    NVIDIA_DRIVERD_DAEMON=os.environ["NVIDIA_DRIVERD"])
         env.update(more)
         return env

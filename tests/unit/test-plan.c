@@ -22,6 +22,7 @@ typedef struct Machine {
         TreeFacts tree;
         TreeFactsList trees;
         TreeJudgement tree_judgement;
+        ServiceFacts services;
         PlanFacts facts;
         Plan plan;
 } Machine;
@@ -53,6 +54,7 @@ static void machine_init(Machine *m)
                 .sources = &m->sources,
                 .source = &m->source_judgement,
                 .trees = &m->trees,
+                .services = &m->services,
                 .tree = &m->tree_judgement,
         };
 }
@@ -67,6 +69,7 @@ static void machine_done(Machine *m)
         module_facts_done(&m->modules);
         strv_free(m->owned);
         build_manifests_done(&m->builds);
+        service_facts_done(&m->services);
 }
 #define _cleanup_machine_ _cleanup_(machine_done)
 
@@ -726,6 +729,30 @@ START_TEST(test_excluded_later)
 }
 END_TEST
 
+START_TEST(test_services)
+{
+        _cleanup_machine_ Machine m;
+        char *expected = NULL;
+
+        machine_init(&m);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_SERVICES),
+                        "nvidia-persistenced: not installed, nv-fabricmanager: no NVSwitch is on the PCI bus");
+
+        ck_assert_int_eq(config_assign(m.config, "ServiceCommands", "exporter", "/bin/exporter", &expected),
+                        0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE " starting-services");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_SERVICES), "exporter");
+        ck_assert_uint_eq(m.plan.services.n, 1);
+
+        /* Nothing to start, but something to end. */
+        ck_assert_int_eq(config_assign(m.config, "ServiceCommands", "exporter", "", &expected), 0);
+        ck_assert_int_eq(strv_push(&m.services.kept, "exporter"), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE " starting-services");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_SERVICES), "ending exporter");
+}
+END_TEST
+
 START_TEST(test_wish)
 {
         static const struct {
@@ -778,4 +805,4 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_taken_by_nouveau), UNIT_TEST(test_taken_beside_a_loaded_driver),
                 UNIT_TEST(test_taken_beside_a_foreign_driver), UNIT_TEST(test_not_taken),
                 UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again), UNIT_TEST(test_excluded_later),
-                UNIT_TEST(test_wish), UNIT_TEST(test_names))
+                UNIT_TEST(test_services), UNIT_TEST(test_wish), UNIT_TEST(test_names))

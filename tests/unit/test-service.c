@@ -60,7 +60,8 @@ START_TEST(test_simple_life)
 
         service_init(&s, &simple);
         ck_assert(!service_is_failing(&s) && !service_is_exhausted(&s));
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 0, SERVICE_EV_START, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_NONE, SERVICE_RUNNING, 60000 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_NONE, SERVICE_RUNNING, 0 },
@@ -77,26 +78,33 @@ START_TEST(test_dies_and_comes_back)
         ServiceMachine s;
 
         service_init(&s, &simple);
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 1000 });
         ck_assert(service_is_failing(&s) && !service_is_exhausted(&s));
-        WALK(&s, { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 2000 },
-                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 4000 });
         ck_assert(service_is_exhausted(&s));
         /* It is never given up: only others stop waiting for it. */
-        WALK(&s, { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 8000 },
-                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 8000 },
-                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_NONE, SERVICE_RUNNING, 60000 });
         ck_assert(!service_is_failing(&s) && !service_is_exhausted(&s));
         ck_assert_uint_eq(s.restarts, 5);
         /* Before the minute is over earlier failures still count, afterwards they do not. */
         WALK(&s, { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 8000 },
-                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+                        { 0, SERVICE_EV_TIMER, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_NONE, SERVICE_RUNNING, 60000 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_NONE, SERVICE_RUNNING, 0 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 1000 });
@@ -110,12 +118,14 @@ START_TEST(test_daemonising)
 
         limits.settle = 0;
         service_init(&s, &limits);
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 90000 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 90000 },
                         { 9, SERVICE_EV_READY, SERVICE_ACT_NONE, SERVICE_RUNNING, 60000 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_OFF, 0 });
         /* Not ready in time: ended, and that was a failure. */
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 90000 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 90000 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 9, SERVICE_EV_READY, SERVICE_ACT_NONE, SERVICE_ENDING, 2991 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_KILL, SERVICE_ENDING, 1000 },
@@ -134,6 +144,13 @@ START_TEST(test_found)
                         { 9, SERVICE_EV_START, SERVICE_ACT_NONE, SERVICE_RUNNING, 59991 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 1000 });
         ck_assert_uint_eq(s.restarts, 0);
+        /* Before anybody wants it, its end is nobody's business. */
+        service_init(&s, &simple);
+        WALK(&s, { 0, SERVICE_EV_FOUND, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
+                        { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_OFF, 0 },
+                        { 9, SERVICE_EV_FOUND, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
+                        { 9, SERVICE_EV_READY, SERVICE_ACT_NONE, SERVICE_RUNNING, 60000 },
+                        { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_OFF, 0 });
 }
 END_TEST
 
@@ -146,7 +163,8 @@ START_TEST(test_replaced)
         WALK(&s, { 0, SERVICE_EV_FOUND, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 0, SERVICE_EV_START, SERVICE_ACT_NONE, SERVICE_ENDING, 3000 },
-                        { 9, SERVICE_EV_GONE, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 });
+                        { 9, SERVICE_EV_GONE, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 });
         ck_assert_uint_eq(s.failures, 0);
 }
 END_TEST
@@ -156,20 +174,23 @@ START_TEST(test_stubborn)
         ServiceMachine s;
 
         service_init(&s, &simple);
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_NONE, SERVICE_ENDING, 2991 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_KILL, SERVICE_ENDING, 1000 },
                         { 9, SERVICE_EV_KILL, SERVICE_ACT_NONE, SERVICE_ENDING, 991 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_FORGET, SERVICE_OFF, 0 });
         /* No time left: killed at once. */
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_KILL, SERVICE_ACT_NONE, SERVICE_STARTING, 491 },
                         { 0, SERVICE_EV_STOP, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 9, SERVICE_EV_KILL, SERVICE_ACT_KILL, SERVICE_ENDING, 1000 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_OFF, 0 });
         /* One that is wanted and cannot even be killed is tried again: what is started then finds it. */
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_END, SERVICE_ENDING, 3000 },
                         { 0, SERVICE_EV_START, SERVICE_ACT_NONE, SERVICE_ENDING, 3000 },
                         { 0, SERVICE_EV_TIMER, SERVICE_ACT_KILL, SERVICE_ENDING, 1000 },
@@ -183,14 +204,17 @@ START_TEST(test_stop_while_waiting)
 
         service_init(&s, &simple);
         WALK(&s, { 0, SERVICE_EV_STOP, SERVICE_ACT_NONE, SERVICE_OFF, 0 },
-                        { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+                        { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 1000 },
                         { 9, SERVICE_EV_STOP, SERVICE_ACT_NONE, SERVICE_OFF, 0 });
         ck_assert(!service_is_failing(&s));
         /* Asked for again in the delay: at once, and what was does not count. */
-        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 },
+        WALK(&s, { 0, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 },
                         { 9, SERVICE_EV_GONE, SERVICE_ACT_NONE, SERVICE_WAITING, 1000 },
-                        { 9, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 500 });
+                        { 9, SERVICE_EV_START, SERVICE_ACT_LAUNCH, SERVICE_STARTING, 0 },
+                        { 0, SERVICE_EV_LAUNCHED, SERVICE_ACT_NONE, SERVICE_STARTING, 500 });
         ck_assert_uint_eq(s.failures, 0);
 }
 END_TEST
@@ -244,6 +268,7 @@ START_TEST(test_far_away)
         limits.start = USEC_INFINITY;
         service_init(&s, &limits);
         ck_assert_int_eq(service_step(&s, SERVICE_EV_START, 77), SERVICE_ACT_LAUNCH);
+        ck_assert_int_eq(service_step(&s, SERVICE_EV_LAUNCHED, 77), SERVICE_ACT_NONE);
         ck_assert_uint_eq(s.due, USEC_INFINITY);
         ck_assert_str_eq(service_state_to_string(_SERVICE_STATE_MAX), "invalid");
 }
@@ -258,15 +283,15 @@ START_TEST(test_budget)
                 usec_t term, kill_time;
 
                 service_stop_budget(stops[i], &term, &kill_time);
-                ck_assert_uint_le(term + kill_time, stops[i] / 2);
-                ck_assert_uint_ge(term, kill_time);
+                ck_assert_uint_eq(term, stops[i] / 2);
+                ck_assert_uint_le(term + kill_time, stops[i] - stops[i] / 4);
         }
         {
                 usec_t term, kill_time;
 
                 service_stop_budget(8 * USEC_PER_SEC, &term, &kill_time);
-                ck_assert_uint_eq(term, 3 * USEC_PER_SEC);
-                ck_assert_uint_eq(kill_time, USEC_PER_SEC);
+                ck_assert_uint_eq(term, 4 * USEC_PER_SEC);
+                ck_assert_uint_eq(kill_time, 2 * USEC_PER_SEC);
         }
 }
 END_TEST

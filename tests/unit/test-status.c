@@ -66,6 +66,20 @@ static void fill(Status *s)
         add_gpu(s, "0000:01:00.0", "nvidia");
         add_gpu(s, "0000:02:00.0", NULL);
         ck_assert_int_eq(strv_push(&s->problems, "driverd.conf:3: no such key"), 0);
+        ck_assert_int_eq(status_add_service(s,
+                                         &(StatusService){
+                                                         .name = (char *)"nvidia-persistenced",
+                                                         .state = (char *)"running",
+                                                         .required = true,
+                                                         .pid = 4711,
+                                                         .since = 1795000000123457,
+                                                         .restarts = 3,
+                                                         .last_end = (char *)"exit status 1",
+                                         }),
+                        0);
+        ck_assert_int_eq(status_add_service(s, &(StatusService){ .name = (char *)"exporter",
+                                                               .state = (char *)"waiting" }),
+                        0);
 }
 
 static void check_same(const Status *a, const Status *b)
@@ -113,6 +127,17 @@ START_TEST(test_round_trip)
         ck_assert_int_eq(back.nodes.items[1].kind, NODE_RENDER);
         ck_assert(back.nodes.items[0].present && !back.nodes.items[1].present);
         ck_assert_str_eq(back.problems[0], "driverd.conf:3: no such key");
+        ck_assert_uint_eq(back.n_services, 2);
+        ck_assert_str_eq(back.services[0].name, "nvidia-persistenced");
+        ck_assert_str_eq(back.services[0].state, "running");
+        ck_assert(back.services[0].required);
+        ck_assert_int_eq(back.services[0].pid, 4711);
+        ck_assert_uint_eq(back.services[0].since, 1795000000123457);
+        ck_assert_int_eq(back.services[0].restarts, 3);
+        ck_assert_str_eq(back.services[0].last_end, "exit status 1");
+        ck_assert(!back.services[1].required);
+        ck_assert_int_eq(back.services[1].pid, 0);
+        ck_assert_ptr_null(back.services[1].last_end);
 }
 END_TEST
 
@@ -136,7 +161,7 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "problems" };
+                "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services", "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
