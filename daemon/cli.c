@@ -33,6 +33,7 @@ static const Verb verbs[] = {
         { "plan", "Show what a start would do on this machine, and why", cli_plan },
         { "build", "Build the driver for a kernel, here or for another machine", cli_build },
         { "update", "The same under its old name", cli_build },
+        { "history", "Show what happened: states with their times, errors of GPUs", cli_history },
         { "explain", "Explain a failure code", cli_explain, 1 },
 };
 
@@ -45,7 +46,7 @@ static int help(void)
         (void)printf("\nOptions:\n"
                      "  -h --help                   Show this help\n"
                      "     --version                Show the version\n"
-                     "     --json                   Print JSON (status, plan, holders)\n"
+                     "     --json                   Print JSON (status, plan, holders, history)\n"
                      "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders)\n"
                      "  -v --verbose                Log debug messages too (init)\n"
                      "     --root=DIR               Work on the machine below DIR\n"

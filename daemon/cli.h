@@ -42,5 +42,8 @@ Code cli_explain(Cli *cli);
 /* cli-holders.c */
 Code cli_holders(Cli *cli);
 
+/* cli-history.c */
+Code cli_history(Cli *cli);
+
 /* cli-build.c */
 Code cli_build(Cli *cli);

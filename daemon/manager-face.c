@@ -121,6 +121,7 @@ void manager_face_state(Manager *m, FsmState before)
         FsmState state = m->fsm.state;
 
         (void)str_replace(&m->progress, NULL);
+        manager_history_state(m, before);
         log_field(m->log, "STATE", fsm_state_to_string(state));
         log_field(m->log, "CODE", code_to_string(shown_code(m)));
         if (state == FSM_BACKOFF || state == FSM_BUSY) {
@@ -245,6 +246,7 @@ void manager_face_exit(Manager *m)
 {
         Code code = m->exit_code;
 
+        manager_history_ended(m);
         if (code == CODE_OK) {
                 log_message(m->log, LOG_NOTICE, LOG_ID_STOPPED, "Stopped, the driver is %s.",
                                 m->plan.foreign ? "left as it was found" : "unloaded");

@@ -403,6 +403,7 @@ Manager *manager_free(Manager *m)
         build_manifest_done(&m->loading_manifest);
         strv_free(m->owned);
         strv_free(m->problems);
+        free(m->boot);
         free(m->detail);
         free(m->progress);
         config_free(m->config);
@@ -437,6 +438,7 @@ int manager_run(Manager *m)
         if (build_discard_stale(m->pool, m->root, m->config->store_directory) < 0)
                 log_warning(m->log, "What earlier runs left in staging could not be removed, ignoring.");
 
+        manager_history_started(m);
         watch_kernel_start(m);
         r = stage_services_new(m);
         if (r < 0)

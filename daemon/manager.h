@@ -100,6 +100,10 @@ struct Manager {
         char **owned;   /* modules we loaded, for the unload */
         bool discarded; /* STOPPING has removed what was left in staging */
         Code exit_code;
+
+        char *boot;           /* of the history */
+        usec_t state_entered; /* for how long a state lasted */
+        bool history_failed;  /* said already */
 };
 
 enum {
@@ -136,6 +140,12 @@ void manager_progress(Manager *m, const char *text);
  */
 void manager_complain(Manager *m, HealthSource source, Code code, const char *detail);
 void manager_health_show(Manager *m);
+
+/* manager-history.c: what is kept in the store for people who come later. */
+void manager_history_started(Manager *m);
+void manager_history_state(Manager *m, FsmState before);
+void manager_history_gpu(Manager *m, const char *text, unsigned count);
+void manager_history_ended(Manager *m);
 
 /* Fills a status with everything the daemon knows. Returns 0 or a negative errno. */
 int manager_fill_status(Manager *m, Status *s);

@@ -117,7 +117,7 @@ static void report_one(Manager *m, const GpuFault *g, unsigned count)
                 [XID_LOST] = LOG_ERR,
         };
         _cleanup_free_ char *what = xid_describe(g->event.number, g->event.text), *often = NULL,
-                            *number = NULL;
+                            *number = NULL, *text = NULL;
 
         if (count > 1)
                 often = str_format(", %u times", count);
@@ -126,9 +126,10 @@ static void report_one(Manager *m, const GpuFault *g, unsigned count)
         log_field(m->log, "GPU", *g->event.address ? g->event.address : NULL);
         log_field(m->log, "XID", number);
         log_field(m->log, "KIND", xid_kind_to_string(g->event.kind));
-        log_message(m->log, levels[g->event.kind], LOG_ID_GPU, "%s%s: %s%s%s.",
-                        *g->event.address ? "GPU " : "A GPU", g->event.address, strna(what), strempty(often),
+        text = str_format("%s%s: %s", *g->event.address ? "GPU " : "A GPU", g->event.address, strna(what));
+        log_message(m->log, levels[g->event.kind], LOG_ID_GPU, "%s%s%s.", strna(text), strempty(often),
                         g->event.kind == XID_APPLICATION ? ", caused by a program that uses it" : "");
+        manager_history_gpu(m, text, count);
 }
 
 static void report(Manager *m)

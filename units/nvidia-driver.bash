@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for nvidia-driver; units/check compares the words with the programs.
 
-__nvidia_driver_verbs='init status holders plan build update explain'
+__nvidia_driver_verbs='init status holders plan build update history explain'
 __nvidia_driver_options='--help --version --json --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --accept-license'
 __nvidia_driver_settings='
