@@ -129,6 +129,8 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         r = gather_kernel(root, target, f);
         if (r == 0)
                 r = facts_read_gpus(root, config, &f->gpus, &f->excluded);
+        for (size_t i = 0; i < f->gpus.n; i++)
+                f->has_pins = f->has_pins || claims_is_pinned(&f->gpus.items[i]);
         if (r == 0)
                 r = sysmod_list_family(root, &f->modules);
         if (r == 0)

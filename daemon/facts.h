@@ -15,6 +15,7 @@ typedef struct Facts {
         KernelFact kernel;
         GpuFacts gpus;     /* that are to be used */
         GpuFacts excluded; /* that are not */
+        bool has_pins;     /* a GPU that is to be used was excluded */
         ModuleFacts modules;
         char **owned;
         BuildManifests builds;

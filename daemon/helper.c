@@ -20,6 +20,8 @@ int main(int argc, char **argv)
         static const HelperOperation operations[] = {
                 { "insert", 1, "FILE [PARAMETERS]", helper_insert },
                 { "delete", 1, "MODULE", helper_delete },
+                { "unbind", 3, "ROOT DRIVER ADDRESS", helper_unbind },
+                { "override", 3, "ROOT DRIVER ADDRESS...", helper_override },
                 { "nodes", 1, "ROOT [uvm] [modeset] [host] [remove] [hands-off] [gpu=ADDRESS]...",
                                 helper_nodes },
                 { "verify", 1, "DIRECTORY [FILE SIZE XXH64]...", helper_verify },

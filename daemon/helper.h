@@ -55,6 +55,10 @@ int helper_main(const char *program, const HelperOperation *operations, size_t n
 Code helper_insert(char **arguments);
 Code helper_delete(char **arguments);
 
+/* helper-pci.c */
+Code helper_unbind(char **arguments);
+Code helper_override(char **arguments);
+
 /* helper-nodes.c */
 Code helper_nodes(char **arguments);
 

@@ -112,6 +112,8 @@ static void enter_check(Manager *m)
         if (m->plan.code != CODE_OK) {
                 (void)str_replace(&m->detail, m->plan.detail);
                 log_code(m->log, LOG_ERR, m->plan.code, m->plan.detail);
+        } else if (!m->plan.foreign) {
+                stage_clear_block(m);
         }
         manager_post(m, &(FsmEvent){
                                         .type = FSM_EV_PLANNED,
@@ -447,6 +449,7 @@ int manager_run(Manager *m)
         r = loop_run(m->event, &m->watch);
         if (r < 0)
                 return err_trace(r);
+        stage_clear_unblock(m);
         manager_face_exit(m);
         return 0;
 }

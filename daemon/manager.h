@@ -14,6 +14,7 @@
 #include "job.h"
 #include "log.h"
 #include "loop.h"
+#include "policy/claims.h"
 #include "policy/fsm.h"
 #include "policy/health.h"
 #include "policy/plan.h"
@@ -55,6 +56,9 @@ typedef struct ModuleWork {
         bool reported; /* that the operation does not return */
         usec_t moving; /* since when the module is on its way without a helper of ours */
         char *detail;
+        ClaimsMove move;             /* CLEAR: what the helper is doing to work.current */
+        bool took_nouveau;           /* CLEAR: a GPU was taken from it */
+        void (*guarded)(Manager *m); /* LOAD: goes on once excluded GPUs are out of reach */
 } ModuleWork;
 
 struct Manager {
@@ -197,10 +201,24 @@ void stage_firmware_publish(Manager *m);
 /* After the last module is gone: as it was before. */
 void stage_firmware_withdraw(Manager *m);
 
-/* stage-unload.c: CLEAR and UNLOAD */
+/*
+ * stage-clear.c: GPUs that others have, in CLEAR, and excluded ones elsewhere. _guard() keeps
+ * excluded GPUs from the driver before it is loaded: true if it does so now and
+ * calls @next when it has. _release() undoes that and ends the stage. _explain()
+ * names GPUs that another driver has now, NULL if there is none.
+ */
+void stage_take_enter(Manager *m);
+bool stage_clear_guard(Manager *m, void (*next)(Manager *m));
+void stage_clear_release(Manager *m);
+char *stage_clear_explain(Manager *m);
+void stage_clear_block(Manager *m);
+void stage_clear_unblock(Manager *m);
+
+/* stage-unload.c: the second half of CLEAR, and UNLOAD */
 void stage_unload_enter(Manager *m);
 
 /* module-work.c: helper runs, shared by the two */
+int module_work_run(Manager *m, char **argv, void (*next)(Manager *m));
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
                 void (*next)(Manager *m));
 void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));

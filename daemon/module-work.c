@@ -60,8 +60,10 @@ static char *describe_job(Manager *m)
 {
         _cleanup_free_ char *stack = read_stack(m);
 
-        return str_format("Module %s, helper process %d%s%s.", strna(m->work.current),
-                        (int)job_pid(m->work.job), stack ? ", kernel stack: " : "", strempty(stack));
+        return str_format("%s %s, helper process %d%s%s.",
+                        m->work.current && strchr(m->work.current, ':') ? "GPU" : "Module",
+                        strna(m->work.current), (int)job_pid(m->work.job), stack ? ", kernel stack: " : "",
+                        strempty(stack));
 }
 
 /* Somebody else's operation, or that of a helper which died in it: there is no process to show. */
@@ -121,14 +123,11 @@ static usec_t operation_limit(Manager *m)
         return MIN(m->config->load_timeout, MAX(left, least));
 }
 
-int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
-                void (*next)(Manager *m))
+int module_work_run(Manager *m, char **argv, void (*next)(Manager *m))
 {
         static const JobHandler handler = {
                 .on_line = on_line, .on_overdue = on_overdue, .on_exit = on_helper_exit
         };
-        char *argv[] = { (char *)path_of_helper(), (char *)operation, (char *)argument, (char *)parameters,
-                NULL };
         JobSpec spec = {
                 .argv = argv, .overdue = operation_limit(m), .untouchable = true, .log_fd = -EBADF
         };
@@ -139,6 +138,15 @@ int module_work_start(Manager *m, const char *operation, const char *argument, c
         m->work.evidence = strv_free(m->work.evidence);
         m->work.next = next;
         return err_trace(job_start(m->pool, &spec, &handler, m, &m->work.job));
+}
+
+int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
+                void (*next)(Manager *m))
+{
+        char *argv[] = { (char *)path_of_helper(), (char *)operation, (char *)argument, (char *)parameters,
+                NULL };
+
+        return err_trace(module_work_run(m, argv, next));
 }
 
 static int on_again(sd_event_source *source, uint64_t usec, void *userdata)

@@ -67,5 +67,5 @@ void stage_clear_enter(Manager *m)
         if (r < 0)
                 manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
         else
-                stage_services_end(m, stage_unload_enter);
+                stage_services_end(m, stage_take_enter);
 }

@@ -71,8 +71,17 @@ static bool is_live(Manager *m, const char *name)
 
 static void fail_load(Manager *m, Code code)
 {
-        _cleanup_free_ char *evidence = module_work_evidence(m);
+        _cleanup_free_ char *evidence = module_work_evidence(m), *taken = NULL;
 
+        if (code == CODE_LOAD_NO_DEVICE)
+                taken = stage_clear_explain(m);
+        if (taken) {
+                /* Somebody was faster than us since the plan was made; the next one takes it over, if it
+                 * may. */
+                manager_stage_failed(m, m->config->take_over ? CODE_LOAD_FAILED : CODE_GPU_CLAIMED,
+                                "%s: %s.", m->work.current, taken);
+                return;
+        }
         manager_stage_failed(m, code, "%s: %s.%s%s", m->work.current,
                         m->work.error > 0 ? strerror(m->work.error) : "the helper gave no answer",
                         isempty(evidence) ? "" : " Kernel log: ", strempty(evidence));
@@ -167,6 +176,8 @@ static void begin(Manager *m)
                         m->work.waiting = true;
                 return;
         }
+        if (!m->fsm.stop_wanted && stage_clear_guard(m, begin))
+                return;
         if (!m->fsm.stop_wanted)
                 r = record(m);
         if (r < 0)

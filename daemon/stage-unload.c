@@ -33,7 +33,7 @@ static void finish(Manager *m)
                 log_warning(m->log, "The record of loaded modules could not be removed, ignoring.");
         stage_firmware_withdraw(m);
         manager_progress(m, NULL);
-        manager_stage_done(m);
+        stage_clear_release(m);
 }
 
 static char *describe_use(const ModuleUse *use)

@@ -148,7 +148,8 @@ const ConfigKey config_keys[] = {
                         "Whether a GPU that is to be used and is bound to another driver, such as nouveau or vfio-pci, "
                         "is taken from it. With no, nothing is done and the reason is gpu-claimed. With yes, the GPU is "
                         "unbound, a driver_override= is cleared, and nouveau is unloaded if nothing else uses "
-                        "it. GPUs in use are waited for. They are not given back on stop."),
+                        "it. One that a virtual machine uses through vfio-pci is waited for; other programs, such as a "
+                        "graphical session on nouveau, lose it. They are not given back on stop."),
         KEY("Devices", "CreateNodes", CONFIG_BOOL, create_nodes, "yes",
                         "Whether the device nodes that the kernel does not make by itself are made, watched and waited "
                         "for: /dev/nvidiactl, one for each GPU, those of nvidia-uvm, nvidia-modeset and of the driver's "
