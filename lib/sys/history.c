@@ -93,7 +93,6 @@ int history_append(const Root *root, const char *directory, const HistoryEntry *
 static int read_one(const Root *root, const char *directory, const char *name, HistoryEntries *l)
 {
         _cleanup_free_ char *path = str_format("%s/%s", directory, name), *text = NULL;
-        _cleanup_strv_ char **lines = NULL;
         int r;
 
         if (!path)

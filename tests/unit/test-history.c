@@ -196,10 +196,10 @@ START_TEST(killed)
                 pid_t pid = fork();
 
                 ck_assert_int_ge(pid, 0);
-                for (usec_t i = 1; pid == 0; i++) {
-                        e.time = i;
-                        if (history_append(t.root, STORE, &e) < 0)
-                                _exit(1);
+                if (pid == 0) {
+                        for (e.time = 1; history_append(t.root, STORE, &e) == 0; e.time++)
+                                ;
+                        _exit(1);
                 }
                 ck_assert_int_eq(usleep(5000 + 3000 * round), 0);
                 ck_assert_int_eq(kill(pid, SIGKILL), 0);
