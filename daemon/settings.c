@@ -2,7 +2,8 @@
 
 /*
  * Where the configuration meets the host. The order is that of growing
- * authority: defaults, main file, drop-ins, environment, command line.
+ * authority: defaults, the GPU operator's files of module parameters, main file, drop-ins, environment,
+ * command line.
  *
  * A mistake in a file costs its line and nothing else: it becomes a problem,
  * and what was there before stays. On the command line it is fatal, and so is
@@ -14,6 +15,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "settings-operator.h"
 #include "settings.h"
 #include "sys/conffiles.h"
 #include "sys/ini.h"
@@ -211,11 +213,26 @@ static int check(Loading *loading)
         return 0;
 }
 
+static int load_operator_files(Loading *loading, const Root *root)
+{
+        _cleanup_strv_ char **problems = NULL;
+        int r;
+
+        r = settings_operator_load(loading->config, root, &problems);
+        STRV_FOREACH (problem, problems)
+                if (r == 0)
+                        r = add_problem(loading, strdup(*problem));
+        return err_trace(r);
+}
+
 static int load(Loading *loading, const Root *root, const char *explicit_file, char *const *environ_pairs,
                 char *const *assignments)
 {
         int r;
 
+        r = load_operator_files(loading, root);
+        if (r)
+                return err_trace(r);
         if (explicit_file) {
                 r = load_explicit_file(loading, root, explicit_file);
                 if (r)

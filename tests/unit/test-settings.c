@@ -3,6 +3,7 @@
 #include "tree.h"
 
 #include "settings.h"
+#include "tmproot.h"
 
 #define ETC "etc/nvidia-driverd/"
 #define LIB "usr/lib/nvidia-driverd/"
@@ -225,8 +226,38 @@ START_TEST(test_shipped_file)
 }
 END_TEST
 
-UNIT_MAIN("settings", UNIT_TEST(test_nothing_there), UNIT_TEST(test_order_of_authority),
-                UNIT_TEST(test_module_type_wins), UNIT_TEST(test_problems), UNIT_TEST(test_too_big),
-                UNIT_TEST(test_many_problems), UNIT_TEST(test_explicit_file),
-                UNIT_TEST(test_explicit_file_fails), UNIT_TEST(test_story_of_a_flatcar_host),
-                UNIT_TEST(test_shipped_file))
+START_TEST(test_operator_files)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(config_freep) Config *config = NULL;
+        _cleanup_strv_ char **problems = NULL;
+        _cleanup_free_ char *text = NULL, *expected = NULL;
+
+        tmproot_write(&t, "drivers/nvidia.conf",
+                        "# from the operator\n\nNVreg_A=1 NVreg_B=\"x y\"\r\noptions nvidia NVreg_C=1\nNVreg_D=\"\n"
+                        "NVreg_E=5");
+        tmproot_write(&t, "drivers/nvidia-uvm.conf", "uvm_debug=1\n");
+        tmproot_mkdir(&t, "drivers/nvidia-peermem.conf");
+        tmproot_write(&t, "etc/nvidia-driverd/driverd.conf",
+                        "[Parameters]\nnvidia=NVreg_A=2\nnvidia_uvm=\n");
+        ck_assert_int_eq(settings_load(t.root, NULL, NULL, NULL, &problems, &config), 0);
+        ck_assert_str_eq(config_module_parameters(config, "nvidia"),
+                        "NVreg_A=1 NVreg_B=\"x y\" NVreg_E=5 NVreg_A=2");
+        ck_assert_ptr_null(config_module_parameters(config, "nvidia-uvm"));
+        text = strv_join(problems, "\n");
+        expected = str_format(
+                        "%1$s/drivers/nvidia.conf:4: options nvidia NVreg_C=1: expected only key=value, such as "
+                        "NVreg_X=1, and no \"options\" before it; ignoring the line\n"
+                        "%1$s/drivers/nvidia.conf:5: NVreg_D=\": expected module parameters such as NVreg_X=1 "
+                        "NVreg_Y=2; ignoring the line\n"
+                        "%1$s/drivers/nvidia-peermem.conf: Is a directory; ignoring the file",
+                        t.path);
+        ck_assert_str_eq(text, expected);
+}
+END_TEST
+
+UNIT_MAIN("settings", UNIT_TEST(test_operator_files), UNIT_TEST(test_nothing_there),
+                UNIT_TEST(test_order_of_authority), UNIT_TEST(test_module_type_wins),
+                UNIT_TEST(test_problems), UNIT_TEST(test_too_big), UNIT_TEST(test_many_problems),
+                UNIT_TEST(test_explicit_file), UNIT_TEST(test_explicit_file_fails),
+                UNIT_TEST(test_story_of_a_flatcar_host), UNIT_TEST(test_shipped_file))
