@@ -7,6 +7,7 @@
  */
 
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 
@@ -34,6 +35,8 @@ static const Verb verbs[] = {
         { "build", "Build the driver for a kernel, here or for another machine", cli_build },
         { "update", "The same under its old name", cli_build },
         { "history", "Show what happened: states with their times, errors of GPUs", cli_history },
+        { "builds", "List, show, verify, export, import and collect builds of the store", cli_builds,
+                        INT_MAX },
         { "explain", "Explain a failure code", cli_explain, 1 },
 };
 
@@ -46,8 +49,11 @@ static int help(void)
         (void)printf("\nOptions:\n"
                      "  -h --help                   Show this help\n"
                      "     --version                Show the version\n"
-                     "     --json                   Print JSON (status, plan, holders, history)\n"
-                     "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders)\n"
+                     "     --json                   Print JSON (status, plan, holders, history,\n"
+                     "                              builds)\n"
+                     "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders), or\n"
+                     "                              writes to the store (builds)\n"
+                     "     --dry-run                Only say what would be removed (builds gc)\n"
                      "  -v --verbose                Log debug messages too (init)\n"
                      "     --root=DIR               Work on the machine below DIR\n"
                      "     --config=FILE            Read FILE instead of the usual places\n"
@@ -63,13 +69,24 @@ static int help(void)
         return 0;
 }
 
-enum { ARG_VERSION = 0x100, ARG_JSON, ARG_WAIT, ARG_ROOT, ARG_CONFIG, ARG_TREE, ARG_SOURCE, ARG_OUTPUT };
+enum {
+        ARG_VERSION = 0x100,
+        ARG_JSON,
+        ARG_WAIT,
+        ARG_DRY_RUN,
+        ARG_ROOT,
+        ARG_CONFIG,
+        ARG_TREE,
+        ARG_SOURCE,
+        ARG_OUTPUT
+};
 
 static const struct option options[] = {
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", no_argument, NULL, ARG_JSON },
         { "wait", optional_argument, NULL, ARG_WAIT },
+        { "dry-run", no_argument, NULL, ARG_DRY_RUN },
         { "verbose", no_argument, NULL, 'v' },
         { "root", required_argument, NULL, ARG_ROOT },
         { "config", required_argument, NULL, ARG_CONFIG },
@@ -125,6 +142,9 @@ static int parse_option(Cli *cli, int c)
                 return -1;
         case ARG_WAIT:
                 return take_wait(cli, optarg);
+        case ARG_DRY_RUN:
+                cli->dry_run = true;
+                return -1;
         case 'v':
                 cli->verbose = true;
                 return -1;

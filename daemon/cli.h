@@ -21,6 +21,7 @@ typedef struct Cli {
         const char *output; /* --output */
         bool wait;          /* --wait */
         usec_t wait_timeout;
+        bool dry_run;     /* --dry-run */
         char **arguments; /* what follows the verb */
 } Cli;
 
@@ -44,6 +45,9 @@ Code cli_holders(Cli *cli);
 
 /* cli-history.c */
 Code cli_history(Cli *cli);
+
+/* cli-builds.c */
+Code cli_builds(Cli *cli);
 
 /* cli-build.c */
 Code cli_build(Cli *cli);

@@ -82,3 +82,4 @@ Code worker_seal(char **arguments);
 
 Code worker_verify(char **arguments);
 Code worker_discard(char **arguments);
+Code worker_good(char **arguments);

@@ -9,21 +9,61 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "manager.h"
+#include "paths.h"
 #include "policy/retention.h"
 #include "sys/store.h"
+#include "sys/storelock.h"
+
+static void on_marked(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+
+        if (result->status != 0)
+                log_warning(m->log, "That this build works could not be recorded, ignoring.");
+}
+
+/* It syncs, so the worker does it. */
+static void mark_good(Manager *m)
+{
+        static const JobHandler handler = { .on_exit = on_marked };
+        _cleanup_free_ char *store = root_path(m->root, m->config->store_directory);
+        JobSpec spec = { .timeout = USEC_PER_MINUTE, .background = true, .log_fd = -EBADF };
+        Job *job;
+
+        if (!store)
+                return;
+        spec.argv = (char *[]){ (char *)path_of_worker(), (char *)"good", store,
+                m->loading_manifest.kernel_release, m->loading_manifest.id, NULL };
+        if (job_start(m->pool, &spec, &handler, m, &job) < 0)
+                log_warning(m->log, "That this build works could not be recorded, ignoring.");
+}
 
 void stage_ready_retire(Manager *m)
 {
-        _cleanup_strv_ char **problems = NULL;
+        _cleanup_strv_ char **problems = NULL, **protect = NULL;
         _cleanup_free_ bool *gone = NULL;
+        _cleanup_close_ int lock = -EBADF;
         BuildManifests list = {};
+        pid_t holder = 0;
         int r;
 
         if (!m->loading_manifest.id)
                 return;
-        r = store_list(m->root, m->config->store_directory, &list, &problems);
+        mark_good(m);
+        r = storelock_acquire(m->root, m->config->store_directory, &lock, &holder);
+        if (r == STORELOCK_E_HELD) {
+                log_debug(m->log, "Process %d writes to the store, old builds are removed another time.",
+                                (int)holder);
+                return;
+        }
         if (r == 0)
-                r = retention_choose(&list, m->config->store_keep, m->loading_manifest.id, &gone);
+                r = store_list(m->root, m->config->store_directory, &list, &problems);
+        if (r == 0)
+                r = store_good_list(m->root, m->config->store_directory, &protect);
+        if (r == 0)
+                r = strv_push(&protect, m->loading_manifest.id);
+        if (r == 0)
+                r = retention_choose(&list, m->config->store_keep, protect, &gone);
         for (size_t i = 0; r > 0 && i < list.n; i++) {
                 if (!gone[i])
                         continue;

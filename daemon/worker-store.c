@@ -377,3 +377,14 @@ Code worker_discard(char **arguments)
         }
         return code;
 }
+
+Code worker_good(char **arguments)
+{
+        _cleanup_(root_freep) Root *root = NULL;
+        int r;
+
+        r = host_root(&root);
+        if (r == 0)
+                r = store_good_mark(root, arguments[0], arguments[1], arguments[2]);
+        return r ? internal(arguments[0], r) : CODE_OK;
+}

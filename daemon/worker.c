@@ -22,6 +22,7 @@ int main(int argc, char **argv)
                 { "detach", 2, "MODULE SIGNATURE", worker_detach },
                 { "seal", 2, "DIRECTORY BUILDS [NAME=FILE]...", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
+                { "good", 3, "STORE RELEASE BUILD", worker_good },
                 { "discard", 1, "DIRECTORY...", worker_discard },
         };
 

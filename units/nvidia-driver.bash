@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for nvidia-driver; units/check compares the words with the programs.
 
-__nvidia_driver_verbs='init status holders plan build update history explain'
-__nvidia_driver_options='--help --version --json --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
+__nvidia_driver_verbs='init status holders plan build update history builds explain'
+__nvidia_driver_options='--help --version --json --dry-run --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --accept-license'
 __nvidia_driver_settings='
-        Driver.Version= Driver.Type= Driver.Source= Driver.Fallback= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
+        Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep= Store.Shared= Store.SharedTimeoutSec=
+        Store.Directory= Store.Keep=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.Include= Devices.Exclude= Devices.TakeOver= Devices.CreateNodes= Devices.CreateOnHost=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=
@@ -70,6 +70,7 @@ _nvidia_driver() {
                 else
                         case $(__nvidia_driver_verb) in
                         '') words=$__nvidia_driver_verbs ;;
+                        builds) words='list show verify export import gc' ;;
                         explain) words=$(nvidia-driver explain 2>/dev/null | while read -r name _; do echo "$name"; done) ;;
                         *) words= ;;
                         esac

@@ -276,29 +276,6 @@ static int parse_addresses(const char *value, bool append, char ***field)
         return r < 0 ? err_trace(r) : r;
 }
 
-static int parse_paths(const char *value, bool append, char ***field)
-{
-        _cleanup_strv_ char **words = NULL, **paths = NULL;
-        int r;
-
-        r = strv_split(value, " \t", &words);
-        if (r == 0)
-                r = strv_copy(append ? *field : NULL, &paths);
-        STRV_FOREACH (word, words) {
-                _cleanup_free_ char *path = NULL;
-
-                if (r == 0)
-                        r = parse_path(*word, &path);
-                if (r == 0 && !strv_contains(paths, path))
-                        r = strv_push(&paths, path);
-        }
-        if (r)
-                return r < 0 ? err_trace(r) : r;
-        strv_free(*field);
-        *field = TAKE_PTR(paths);
-        return 0;
-}
-
 static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
 {
         uint64_t number;
@@ -361,8 +338,6 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_type(value, field);
         case CONFIG_PATH:
                 return parse_path(value, field);
-        case CONFIG_PATHS:
-                return parse_paths(value, append, field);
         case CONFIG_PROGRAM:
                 return parse_program(value, field);
         case CONFIG_KEY:
@@ -416,7 +391,6 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_HASH:
                 freep(field);
                 break;
-        case CONFIG_PATHS:
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:

@@ -66,10 +66,6 @@ const ConfigKey config_keys[] = {
         KEY("Driver", "Source", CONFIG_PATH, driver_source, "",
                         "Directory with the unpacked sources of the driver's kernel modules. It is only read. "
                         "If empty, the usual places below /usr/src and /opt/nvidia are searched."),
-        KEY("Driver", "Fallback", CONFIG_BOOL, driver_fallback, "yes",
-                        "Whether, when the wanted driver cannot be built or loaded, the build for this kernel that worked "
-                        "last is loaded instead, if there is one. The state is then degraded, with the reason. The "
-                        "wanted driver is tried again with the next start. With no, the start fails."),
         KEY("Driver", "Modules", CONFIG_MODULES, modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm",
                         "The driver's modules to load; nvidia must be among them. Their order does not matter, it "
                         "follows from the modules' own dependencies. The first assignment replaces the default, "
@@ -119,14 +115,6 @@ const ConfigKey config_keys[] = {
         NUMBER("Store", "Keep", store_keep, 1, 100, "3",
                         "How many builds to keep for each kernel; older ones are removed once the driver is ready. The one "
                         "in use and the one that worked last are never removed."),
-        KEY("Store", "Shared", CONFIG_PATHS, store_shared, "",
-                        "Further stores, searched in this order if Directory= has no build to load: directories that "
-                        "a fleet shares, so that one machine builds for all. They are only read. A build found there is "
-                        "compared with its SHA-256 digests while it is copied into Directory=, and loaded from there, so nothing depends "
-                        "on the shared directory afterwards. Further assignments append."),
-        KEY("Store", "SharedTimeoutSec", CONFIG_SPAN, store_shared_timeout, "1min",
-                        "How long searching the shared stores and copying from them may take in all; a network "
-                        "file system can hang. After that the start goes on without them."),
 
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "

@@ -65,7 +65,6 @@ typedef struct Config {
         char *driver_version;
         DriverChoice driver_type;
         char *driver_source;
-        bool driver_fallback;
         char **modules;       /* contains nvidia once config_check() has run */
         char **prerequisites; /* may be empty */
         char *driver_firmware;
@@ -84,8 +83,6 @@ typedef struct Config {
         char *signing_pin_file;
 
         char *store_directory;
-        char **store_shared;
-        usec_t store_shared_timeout;
         unsigned store_keep;
 
         usec_t load_timeout;

@@ -103,6 +103,39 @@ const BuildFile *build_manifest_module(const BuildManifest *m, const char *modul
         return NULL;
 }
 
+static bool is_called(const BuildManifest *m, const char *text)
+{
+        const char *digest = m->id ? strrchr(m->id, '-') : NULL;
+
+        return digest && (startswith(m->id, text) || startswith(digest + 1, text));
+}
+
+size_t build_manifests_find(const BuildManifests *l, const char *text, const BuildManifest **ret)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; *text && i < l->n; i++) {
+                const BuildManifest *m = &l->items[i];
+
+                if (!is_called(m, text))
+                        continue;
+                *ret = m;
+                if (streq(m->id, text))
+                        return 1;
+                n++;
+        }
+        return n;
+}
+
+bool build_manifest_may_be_loaded(const BuildManifest *m, const char *release, const ModuleFacts *modules)
+{
+        const ModuleFact *nvidia = module_facts_find(modules, "nvidia");
+        const BuildFile *file = build_manifest_module(m, "nvidia");
+
+        return nvidia && file && streq(m->kernel_release, release) &&
+               (!nvidia->srcversion || !file->srcversion || streq(nvidia->srcversion, file->srcversion));
+}
+
 char *build_manifest_identity(const BuildManifest *m)
 {
         _cleanup_strv_ char **lines = NULL;

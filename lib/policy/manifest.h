@@ -82,6 +82,15 @@ const BuildFile *build_manifest_module(const BuildManifest *m, const char *modul
  */
 char *build_manifest_identity(const BuildManifest *m);
 
+/*
+ * Builds whose id is @text, begins with it, or whose digest (the last part of
+ * the id) does. @ret is one of them. Returns how many there are.
+ */
+size_t build_manifests_find(const BuildManifests *l, const char *text, const BuildManifest **ret);
+
+/* Whether the NVIDIA modules that are loaded in kernel @release may be those of the build. */
+bool build_manifest_may_be_loaded(const BuildManifest *m, const char *release, const ModuleFacts *modules);
+
 /* What a node wants of a build. NULL, "" and _DRIVER_TYPE_INVALID mean: any. */
 typedef struct BuildWish {
         const KernelFact *kernel; /* release is needed; version and vermagic count if both sides know them */

@@ -30,7 +30,7 @@ static unsigned count_newer(const BuildManifests *l, size_t at)
         return n;
 }
 
-int retention_choose(const BuildManifests *l, unsigned keep, const char *in_use, bool **ret_remove)
+int retention_choose(const BuildManifests *l, unsigned keep, char *const *protect, bool **ret_remove)
 {
         bool *remove;
         int n = 0;
@@ -40,7 +40,7 @@ int retention_choose(const BuildManifests *l, unsigned keep, const char *in_use,
                 return err_origin(-ENOMEM);
 
         for (size_t i = 0; i < l->n; i++) {
-                if (in_use && streq_ptr(l->items[i].id, in_use))
+                if (l->items[i].id && strv_contains(protect, l->items[i].id))
                         continue;
                 remove[i] = count_newer(l, i) >= keep;
                 n += remove[i];

@@ -7,8 +7,8 @@
 
 /*
  * Marks the builds to remove: per kernel release and driver type the @keep
- * newest stay, and so does @in_use (an id; NULL for none) however old it is.
+ * newest stay, and so do those in @protect (ids) however old they are.
  * @ret_remove has one entry per build of @l; the caller frees it.
  * Returns the number of marks, or -ENOMEM.
  */
-int retention_choose(const BuildManifests *l, unsigned keep, const char *in_use, bool **ret_remove);
+int retention_choose(const BuildManifests *l, unsigned keep, char *const *protect, bool **ret_remove);

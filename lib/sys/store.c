@@ -207,3 +207,48 @@ int store_retire(const Root *root, const char *directory, const char *build)
                 return err_origin(-ENOMEM);
         return rename(from, to) < 0 ? err_origin(-errno) : 0;
 }
+
+enum { ID_MAX = 512 };
+
+int store_good_mark(const Root *root, const char *directory, const char *release, const char *id)
+{
+        _cleanup_free_ char *good = NULL, *path = NULL, *text = str_format("%s\n", id);
+        int r;
+
+        if (strchr(release, '/') || *release == '.')
+                return err_origin(-EINVAL);
+        r = below(directory, STORE_GOOD, &good);
+        if (r == 0)
+                r = below(good, release, &path);
+        if (r || !text)
+                return r ? err_trace(r) : err_origin(-ENOMEM);
+        r = root_mkdirs(root, good, 0755);
+        return r ? err_trace(r) : err_trace(root_write_file(root, path, text, strlen(text), 0644));
+}
+
+int store_good_list(const Root *root, const char *directory, char ***ret)
+{
+        _cleanup_free_ char *good = NULL;
+        _cleanup_strv_ char **names = NULL, **ids = NULL;
+        int r;
+
+        r = below(directory, STORE_GOOD, &good);
+        if (r == 0)
+                r = root_list(root, good, &names);
+        if (r < 0)
+                return err_trace(r);
+        STRV_FOREACH (name, names) {
+                _cleanup_free_ char *path = NULL, *id = NULL;
+
+                r = below(good, *name, &path);
+                if (r)
+                        return err_trace(r);
+                /* What cannot be read protects nothing, and is no reason to fail. */
+                if (root_read_line(root, path, ID_MAX, &id) == 0 && *id)
+                        r = strv_push(&ids, id);
+                if (r)
+                        return err_trace(r);
+        }
+        *ret = TAKE_PTR(ids);
+        return 0;
+}

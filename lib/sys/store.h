@@ -15,6 +15,7 @@
 
 #define STORE_BUILDS  "builds"
 #define STORE_STAGING "staging"
+#define STORE_GOOD    "good"
 
 /*
  * Reads the manifests of all builds. @directory is a path in @root. An entry
@@ -42,6 +43,15 @@ int store_stage(const Root *root, const char *directory, char **ret_path, int *r
 
 /* Staging directories that no process works in. */
 int store_stale(const Root *root, const char *directory, char ***ret_paths);
+
+/*
+ * DIRECTORY/good/RELEASE names the build that came to READY last on that
+ * kernel. Marking syncs, so it is for programs that may block.
+ */
+int store_good_mark(const Root *root, const char *directory, const char *release, const char *id);
+
+/* The ids of all kernels. Returns 0 or a negative errno. */
+int store_good_list(const Root *root, const char *directory, char ***ret);
 
 /*
  * Takes a build out of the store in one step, into staging/, where it counts as

@@ -105,7 +105,6 @@ static const struct {
         { "Driver", "Version", "535.261.03" },
         { "Driver", "Type", "open" },
         { "Driver", "Source", "/usr/src/nvidia" },
-        { "Driver", "Fallback", "no" },
         { "Driver", "Modules", "nvidia" },
         { "Driver", "Prerequisites", "video" },
         { "Driver", "Firmware", "/usr/lib/firmware" },
@@ -121,8 +120,6 @@ static const struct {
         { "Signing", "PinFile", "/run/credentials/pin" },
         { "Store", "Directory", "/data/store" },
         { "Store", "Keep", "100" },
-        { "Store", "Shared", "/mnt/fleet /srv/builds" },
-        { "Store", "SharedTimeoutSec", "5s" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
         { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },
@@ -167,7 +164,6 @@ static char *field_text(const Config *config, const ConfigKey *key)
         case CONFIG_KEY:
         case CONFIG_HASH:
                 return strdup(strempty(*(char *const *)field));
-        case CONFIG_PATHS:
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
@@ -283,9 +279,6 @@ static const struct {
         { "Build", "Compiler", "gcc;reboot", CONFIG_E_BAD_VALUE, "name of a program" },
         { "Build", "DebugInfo", "maybe", CONFIG_E_BAD_VALUE, "yes or no" },
         { "Store", "Keep", "0", CONFIG_E_BAD_VALUE, "from 1 to 100" },
-        { "Store", "Shared", "/mnt/fleet builds", CONFIG_E_BAD_VALUE, "absolute paths" },
-        { "Store", "Shared", "/mnt/../etc", CONFIG_E_BAD_VALUE, "absolute paths" },
-        { "Store", "Shared", "/", CONFIG_E_BAD_VALUE, "none of them /" },
         { "Retry", "DelaySec", "infinity", CONFIG_E_BAD_VALUE, "24h" },
         { "Devices", "Include", "1:00.0", CONFIG_E_BAD_VALUE, "PCI addresses such as 0000:01:00.0" },
         { "Devices", "Exclude", "01:00.0 GPU-4711", CONFIG_E_BAD_VALUE, "01:00.0 with blanks" },
@@ -301,7 +294,7 @@ static const struct {
         { "Load", "Timeout", "4", CONFIG_E_UNKNOWN_KEY, "did you mean TimeoutSec=?" },
         { "Driver", "Jobs", "4", CONFIG_E_UNKNOWN_KEY, "it belongs to [Build]" },
         { "Store", "Colour", "red", CONFIG_E_UNKNOWN_KEY,
-                        "no such key in [Store], there are Directory= Keep= Shared= SharedTimeoutSec=" },
+                        "no such key in [Store], there are Directory= Keep=" },
         { "Store", "AKeyThatIsLongerThanAnyNameWeWouldEverThinkOf", "1", CONFIG_E_UNKNOWN_KEY, "there are" },
         { "Store", "", "1", CONFIG_E_UNKNOWN_KEY, "there are" },
         { "Drivers", "Version", "1.2", CONFIG_E_UNKNOWN_SECTION, "no such section, did you mean [Driver]?" },

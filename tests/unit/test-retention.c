@@ -47,7 +47,7 @@ START_TEST(test_choose)
         char text[8] = "";
         int n;
 
-        n = retention_choose(&l, cases[_i].keep, cases[_i].in_use, &gone);
+        n = retention_choose(&l, cases[_i].keep, (char *[]){ (char *)cases[_i].in_use, NULL }, &gone);
         ck_assert_int_eq(n, (int)strlen(cases[_i].gone));
         for (size_t i = 0; i < l.n; i++)
                 if (gone[i])

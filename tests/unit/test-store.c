@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
+#include "sys/storelock.h"
 #include "tmproot.h"
 
 #define STORE "var/lib/store"
@@ -206,6 +207,40 @@ START_TEST(test_read)
 }
 END_TEST
 
-UNIT_MAIN("store", UNIT_TEST(test_stage), UNIT_TEST(test_killed), UNIT_LOOP(test_stage_impossible, 3),
-                UNIT_TEST(test_stale), UNIT_TEST(test_list), UNIT_TEST(test_list_damaged),
-                UNIT_TEST(test_read))
+START_TEST(test_good)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_strv_ char **none = NULL, **ids = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(store_good_list(t.root, STORE, &none), 0);
+        ck_assert_ptr_null(none);
+        ck_assert_int_eq(store_good_mark(t.root, STORE, "6.1", "old"), 0);
+        ck_assert_int_eq(store_good_mark(t.root, STORE, "6.1", "new"), 0);
+        ck_assert_int_eq(store_good_mark(t.root, STORE, "6.12", "other"), 0);
+        ck_assert_int_lt(store_good_mark(t.root, STORE, "../builds", "x"), 0);
+        tmproot_write(&t, STORE "/good/6.6", "");
+        ck_assert_int_eq(store_good_list(t.root, STORE, &ids), 0);
+        text = strv_join(ids, " ");
+        ck_assert_str_eq(text, "new other");
+}
+END_TEST
+
+START_TEST(test_lock)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_close_ int first = -EBADF, second = -EBADF;
+        pid_t holder = 0;
+
+        ck_assert_int_eq(storelock_acquire(t.root, STORE, &first, &holder), 0);
+        ck_assert_int_ne(fcntl(first, F_GETFD) & FD_CLOEXEC, 0);
+        ck_assert_int_eq(storelock_acquire(t.root, STORE, &second, &holder), STORELOCK_E_HELD);
+        ck_assert_int_eq(holder, getpid());
+        first = safe_close(first);
+        ck_assert_int_eq(storelock_acquire(t.root, STORE, &second, &holder), 0);
+}
+END_TEST
+
+UNIT_MAIN("store", UNIT_TEST(test_good), UNIT_TEST(test_lock), UNIT_TEST(test_stage), UNIT_TEST(test_killed),
+                UNIT_LOOP(test_stage_impossible, 3), UNIT_TEST(test_stale), UNIT_TEST(test_list),
+                UNIT_TEST(test_list_damaged), UNIT_TEST(test_read))

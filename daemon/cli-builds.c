@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driver builds: what is in the store. Listing, showing and verifying
+ * only read; gc and import hold the store's lock.
+ */
+
+#include <inttypes.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "cli-store.h"
+#include "policy/retention.h"
+#include "sys/buildsjson.h"
+#include "sys/manifestjson.h"
+#include "sys/store.h"
+
+static uint64_t size_of(const BuildManifest *m)
+{
+        uint64_t size = 0;
+
+        for (size_t i = 0; i < m->n_files; i++)
+                size += m->files[i].size;
+        return size;
+}
+
+static BuildRow row_of(const CliStore *s, const BuildManifest *m)
+{
+        return (BuildRow){
+                .manifest = m,
+                .size = size_of(m),
+                .in_use = strv_contains(s->in_use, m->id),
+                .good = strv_contains(s->good, m->id),
+                .foreign = s->release && !streq(s->release, m->kernel_release),
+        };
+}
+
+static void print_row(const BuildRow *row)
+{
+        const BuildManifest *m = row->manifest;
+
+        (void)printf("%s  %s %s  kernel %s  %s  %" PRIu64 " MB%s%s%s\n", m->id, m->driver_version,
+                        driver_type_to_string(m->driver_type), m->kernel_release, strempty(m->created),
+                        row->size / 1000000, row->in_use ? "  in use" : "", row->good ? "  last good" : "",
+                        row->foreign ? "  other kernel" : "");
+}
+
+static Code list(const CliStore *s)
+{
+        _cleanup_free_ BuildRow *rows = calloc(s->builds.n + 1, sizeof(*rows));
+        _cleanup_free_ char *text = NULL;
+        int r = 0;
+
+        if (!rows)
+                return cli_fatal(-ENOMEM, "builds");
+        for (size_t i = 0; i < s->builds.n; i++)
+                rows[i] = row_of(s, &s->builds.items[i]);
+        if (s->cli->json)
+                r = builds_format(rows, s->builds.n, &text);
+        else
+                for (size_t i = 0; i < s->builds.n; i++)
+                        print_row(&rows[i]);
+        if (r < 0)
+                return cli_fatal(r, "builds");
+        (void)fputs(strempty(text), stdout);
+        return CODE_OK;
+}
+
+static Code print_json(const BuildManifest *m)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = manifest_format(m, &text);
+
+        if (r < 0)
+                return cli_fatal(r, "manifest");
+        (void)fputs(text, stdout);
+        return CODE_OK;
+}
+
+static Code show(const CliStore *s, const char *id)
+{
+        const BuildManifest *m;
+        Code code = cli_store_find(s, id, &m);
+
+        if (code)
+                return code;
+        if (s->cli->json)
+                return print_json(m);
+        (void)printf("Build:     %s\nDriver:    %s, %s\nKernel:    %s %s\nVermagic:  %s\nCompiler:  %s\nLinker:    %s\n"
+                     "Created:   %s\nSigned by: %s\n",
+                        m->id, m->driver_version, driver_type_to_string(m->driver_type), m->kernel_release,
+                        strempty(m->kernel_version), strna(m->kernel_vermagic), strna(m->compiler),
+                        strna(m->linker), strna(m->created),
+                        signer_is_empty(&m->signer) ? "nobody" : signer_name(&m->signer));
+        for (size_t i = 0; i < m->n_inputs; i++)
+                (void)printf("Input:     %s %s\n", m->inputs[i].sha256, m->inputs[i].name);
+        for (size_t i = 0; i < m->n_files; i++)
+                (void)printf("File:      %s %s (%" PRIu64 " bytes)\n", strna(m->files[i].sha256),
+                                m->files[i].name, m->files[i].size);
+        return CODE_OK;
+}
+
+static Code verify_one(const CliStore *s, const BuildManifest *m)
+{
+        Code code = cli_store_verify(s, m, m->directory, NULL);
+
+        (void)printf("%s: %s\n", m->id, code ? "damaged" : "ok");
+        return code;
+}
+
+static Code verify(const CliStore *s, char *const *ids)
+{
+        const BuildManifest *m;
+        Code worst = CODE_OK, code;
+
+        for (size_t i = 0; !*ids && i < s->builds.n; i++) {
+                code = verify_one(s, &s->builds.items[i]);
+                worst = code ? code : worst;
+        }
+        STRV_FOREACH (id, ids) {
+                code = cli_store_find(s, *id, &m);
+                if (code == CODE_OK)
+                        code = verify_one(s, m);
+                worst = code ? code : worst;
+        }
+        return worst == CODE_BUILD_DAMAGED ? cli_fail(worst, "The files are named above.") : worst;
+}
+
+static Code retire(const CliStore *s, const BuildManifest *m)
+{
+        int r;
+
+        if (!s->cli->dry_run) {
+                r = store_retire(s->cli->root, s->config->store_directory, m->directory);
+                if (r < 0)
+                        return cli_fail(CODE_STORE_FAILED, "%s: %s.", m->directory, strerror(-r));
+        }
+        (void)printf("%s: %s\n", m->id, s->cli->dry_run ? "would be removed" : "removed");
+        return CODE_OK;
+}
+
+static Code gc(CliStore *s)
+{
+        _cleanup_strv_ char **protect = NULL;
+        _cleanup_free_ bool *gone = NULL;
+        Code code;
+        int r;
+
+        code = cli_store_lock(s);
+        if (code)
+                return code;
+        r = strv_copy(s->in_use, &protect);
+        STRV_FOREACH (id, s->good)
+                if (r == 0)
+                        r = strv_push(&protect, *id);
+        if (r == 0)
+                r = retention_choose(&s->builds, s->config->store_keep, protect, &gone);
+        if (r < 0)
+                return cli_fatal(r, "gc");
+        for (size_t i = 0; code == CODE_OK && i < s->builds.n; i++)
+                if (gone[i])
+                        code = retire(s, &s->builds.items[i]);
+        if (!s->cli->dry_run && cli_store_discard_stale(s) < 0)
+                (void)fprintf(stderr,
+                                "nvidia-driver: what is left in staging is removed by the next start\n");
+        return code;
+}
+
+static Code usage(void)
+{
+        (void)fprintf(stderr,
+                        "nvidia-driver: builds list | show ID | verify [ID...] | export ID FILE | import FILE | gc\n");
+        return CODE_USAGE;
+}
+
+Code cli_builds(Cli *cli)
+{
+        char *const *arguments = cli->arguments;
+        const char *verb = arguments[0] ? arguments[0] : "list";
+        size_t n = arguments[0] ? strv_length(arguments) - 1 : 0;
+        CliStore s;
+        Code code;
+
+        if (streq(verb, "export"))
+                return n == 2 ? cli_builds_export(cli) : usage();
+        if (streq(verb, "import"))
+                return n == 1 ? cli_builds_import(cli) : usage();
+        if (!(streq(verb, "list") && n == 0) && !(streq(verb, "show") && n == 1) && !streq(verb, "verify") &&
+                        !(streq(verb, "gc") && n == 0))
+                return usage();
+
+        code = cli_store_open(cli, &s);
+        if (code)
+                return code;
+        if (streq(verb, "list"))
+                code = list(&s);
+        else if (streq(verb, "show"))
+                code = show(&s, arguments[1]);
+        else if (streq(verb, "verify"))
+                code = verify(&s, arguments + 1);
+        else
+                code = gc(&s);
+        cli_store_done(&s);
+        return code;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The store for the commands about builds: read once, locked for those that write. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "cli-store.h"
+#include "paths.h"
+#include "sys/clock.h"
+#include "sys/digest.h"
+#include "sys/kernel.h"
+#include "sys/proc.h"
+#include "sys/store.h"
+#include "sys/storelock.h"
+#include "sys/sysmod.h"
+
+enum { LOCK_POLL_MSEC = 100 };
+
+void cli_store_done(CliStore *s)
+{
+        config_free(s->config);
+        build_manifests_done(&s->builds);
+        free(s->release);
+        strv_free(s->in_use);
+        strv_free(s->good);
+        safe_close(s->lock);
+        *s = (CliStore){ .lock = -EBADF };
+}
+
+/* Builds are told apart by srcversion: what the loaded modules may be from stays. */
+static int find_in_use(CliStore *s)
+{
+        ModuleFacts modules = {};
+        int r;
+
+        r = sysmod_list_family(s->cli->root, &modules);
+        for (size_t i = 0; r == 0 && s->release && i < s->builds.n; i++)
+                if (build_manifest_may_be_loaded(&s->builds.items[i], s->release, &modules))
+                        r = strv_push(&s->in_use, s->builds.items[i].id);
+        module_facts_done(&modules);
+        return err_trace(r);
+}
+
+Code cli_store_open(const Cli *cli, CliStore *ret)
+{
+        _cleanup_strv_ char **problems = NULL;
+        CliStore s = { .cli = cli, .lock = -EBADF };
+        KernelFact kernel = {};
+        Code code;
+        int r;
+
+        code = cli_config(cli, &s.config);
+        if (code)
+                return code;
+        if (kernel_read(cli->root, &kernel) == 0)
+                s.release = TAKE_PTR(kernel.release);
+        kernel_fact_done(&kernel);
+
+        r = store_list(cli->root, s.config->store_directory, &s.builds, &problems);
+        if (r == 0)
+                r = store_good_list(cli->root, s.config->store_directory, &s.good);
+        if (r == 0)
+                r = find_in_use(&s);
+        STRV_FOREACH (problem, problems)
+                (void)fprintf(stderr, "nvidia-driver: %s, ignoring this build\n", *problem);
+        if (r < 0) {
+                code = cli_fail(CODE_STORE_FAILED, "%s: %s.", s.config->store_directory, strerror(-r));
+                cli_store_done(&s);
+                return code;
+        }
+        *ret = s;
+        return CODE_OK;
+}
+
+Code cli_store_lock(CliStore *s)
+{
+        usec_t began = now_usec();
+        pid_t holder = 0;
+        int r;
+
+        for (;;) {
+                r = storelock_acquire(s->cli->root, s->config->store_directory, &s->lock, &holder);
+                if (r == 0)
+                        return CODE_OK;
+                if (r < 0)
+                        return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
+                                        s->config->store_directory, strerror(-r));
+                if (!s->cli->wait || now_usec() - began >= s->cli->wait_timeout)
+                        return cli_fail(CODE_STORE_LOCKED, "%s: process %d.", s->config->store_directory,
+                                        (int)holder);
+                (void)poll(NULL, 0, LOCK_POLL_MSEC);
+        }
+}
+
+Code cli_store_find(const CliStore *s, const char *id, const BuildManifest **ret)
+{
+        size_t n = build_manifests_find(&s->builds, id, ret);
+
+        if (n == 0)
+                return cli_fail(CODE_BUILD_UNKNOWN, "%s: \"%s\".", s->config->store_directory, id);
+        if (n > 1)
+                return cli_fail(CODE_BUILD_UNKNOWN, "\"%s\" may be any of %zu builds.", id, n);
+        return CODE_OK;
+}
+
+char *cli_store_path(const CliStore *s, const char *build, const char *name)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", build, name);
+
+        return path ? root_path(s->cli->root, path) : NULL;
+}
+
+static bool verify_file(const CliStore *s, const BuildFile *f, const char *directory)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", directory, f->name);
+        char hex[DIGEST_HEX_SIZE] = "";
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t size = 0;
+        struct stat st;
+        int r;
+
+        r = path ? root_open(s->cli->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &fd) : -ENOMEM;
+        if (r == 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+                r = -EINVAL;
+        if (r == 0)
+                r = digest_fd(fd, hex, &size);
+        if (r == 0 && size == f->size && streq(hex, strempty(f->sha256)))
+                return true;
+        if (r)
+                (void)fprintf(stderr, "nvidia-driver: %s/%s: %s\n", directory, f->name,
+                                r == ROOT_E_ABSENT ? "it is gone" : strerror(-r));
+        else
+                (void)fprintf(stderr, "nvidia-driver: %s/%s: it is not what was built\n", directory,
+                                f->name);
+        return false;
+}
+
+Code cli_store_verify(const CliStore *s, const BuildManifest *m, const char *directory,
+                bool (*wanted)(const BuildManifest *m, const BuildFile *f))
+{
+        Code code = CODE_OK;
+
+        for (size_t i = 0; i < m->n_files; i++)
+                if ((!wanted || wanted(m, &m->files[i])) && !verify_file(s, &m->files[i], directory))
+                        code = CODE_BUILD_DAMAGED;
+        return code;
+}
+
+int cli_store_run(char *const *argv, char *const *environment, char **ret_build)
+{
+        ProcSpec spec = { .argv = argv, .environment = environment, .death_signal = SIGKILL };
+        _cleanup_close_ int output = -EBADF;
+        _cleanup_free_ char *text = NULL;
+        siginfo_t si = {};
+        pid_t pid;
+        int r;
+
+        r = proc_spawn(&spec, &pid, &output);
+        if (r < 0)
+                return err_trace(r);
+        (void)fcntl(output, F_SETFL, 0);
+        (void)fd_read_file(output, 1024 * 1024, &text, NULL);
+        while (waitid(P_PID, (id_t)pid, &si, WEXITED) < 0)
+                if (errno != EINTR)
+                        return err_origin(-errno);
+        for (char *line = text ? strtok(text, "\n") : NULL; line; line = strtok(NULL, "\n")) {
+                const char *build = startswith(line, "build=");
+
+                if (build && ret_build)
+                        (void)str_replace(ret_build, build);
+                else
+                        (void)fprintf(stderr, "%s\n", line);
+        }
+        return si.si_code == CLD_EXITED ? si.si_status : 128;
+}
+
+int cli_store_discard_stale(const CliStore *s)
+{
+        _cleanup_strv_ char **stale = NULL, **argv = NULL;
+        int r;
+
+        r = store_stale(s->cli->root, s->config->store_directory, &stale);
+        if (r || !stale)
+                return err_trace(r);
+        r = strv_push(&argv, path_of_worker());
+        if (r == 0)
+                r = strv_push(&argv, "discard");
+        STRV_FOREACH (path, stale)
+                if (r == 0)
+                        r = strv_push_consume(&argv, root_path(s->cli->root, *path));
+        if (r == 0)
+                r = cli_store_run(argv, NULL, NULL);
+        return r > 0 ? err_origin(-EIO) : err_trace(r);
+}

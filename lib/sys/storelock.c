@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "sys/storelock.h"
+
+int storelock_acquire(const Root *root, const char *directory, int *ret_fd, pid_t *reterr_pid)
+{
+        _cleanup_close_ int above = -EBADF, fd = -EBADF;
+        char text[32] = {};
+        uint64_t pid = 0;
+        int n, r;
+
+        r = root_mkdirs(root, directory, 0755);
+        if (r == 0)
+                r = root_open(root, directory, O_RDONLY | O_DIRECTORY, &above);
+        if (r)
+                return r < 0 ? err_trace(r) : err_fold(r);
+        /* O_NONBLOCK: should it be a FIFO, nobody waits for a reader. */
+        fd = openat(above, STORE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return err_origin(-errno);
+
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK)
+                        return err_origin(-errno);
+                /* It writes its number after it has the lock, so for a moment there may be none. */
+                if (pread(fd, text, sizeof(text) - 1, 0) > 0)
+                        (void)str_to_u64(str_strip(text), 10, 1, INT32_MAX, &pid);
+                *reterr_pid = (pid_t)pid;
+                return STORELOCK_E_HELD;
+        }
+        n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+        if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+                (void)0; /* a full disk takes nothing but the name from those who wait */
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}

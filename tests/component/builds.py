@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""nvidia-driver builds: what is in the store, and packages: good ones, hostile ones, damaged ones."""
+
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import threading
+
+from harness import RELEASE, SOURCE, STORE, check, check_equal, main, story, wait_until
+
+CORE = f"{SOURCE}/nvidia/nv-kernel.o_binary"
+LINKED = ["nvidia-modeset.ko", "nvidia.ko"]
+INVALID, DAMAGED, LOCKED, UNKNOWN = 54, 25, 55, 56
+
+
+def build(m):
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    return m.builds()[0]
+
+
+def builds(m, *arguments, code=0, says=""):
+    p = m.run("builds", *arguments)
+    check_equal(p.returncode, code, f"builds {arguments}: {p.stderr}")
+    check(says in p.stderr + p.stdout, f"{says!r} in {p.stderr}{p.stdout}")
+    return p
+
+
+def export(m):
+    build(m)
+    package = m.path("package")
+    builds(m, "export", m.builds()[0], package)
+    return package
+
+
+def members(package):
+    raw = subprocess.run(["zstd", "-dc", package], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        return [(i, tar.extractfile(i).read()) for i in tar.getmembers()]
+
+
+def pack(package, entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for info, data in entries:
+            tar.addfile(info, io.BytesIO(data))
+    with open(package, "wb") as f:
+        f.write(subprocess.run(["zstd", "-c"], input=out.getvalue(), check=True, capture_output=True).stdout)
+
+
+def empty(m):
+    builds(m, "gc")
+    for name in m.builds():
+        os.rename(m.path(f"{STORE}/builds/{name}"), m.path(f"ctl/{name}"))
+
+
+@story("list, show, verify: plain and JSON, IDs may be abbreviated")
+def looking(m):
+    builds(m, "list")
+    name = build(m)
+    check("other kernel" not in builds(m, says=name).stdout, "it is for this kernel")
+    row = json.loads(builds(m, "list", "--json").stdout)[0]
+    check_equal((row["id"], row["kernelRelease"], row["inUse"], row["lastGood"]), (name, RELEASE, False, False), "row")
+    digest = name.rsplit("-", 1)[1]
+    builds(m, "show", digest[:4], says=f"Build:     {name}")
+    check_equal(json.loads(builds(m, "show", name, "--json").stdout)["id"], name, "the manifest")
+    builds(m, "show", "nothing", code=UNKNOWN, says="build-unknown")
+    builds(m, "verify", says="ok")
+    d = m.start()
+    d.wait_ready()
+    wait_until(lambda: m.exists(f"{STORE}/good/{RELEASE}"), "it is marked as good")
+    row = json.loads(builds(m, "list", "--json").stdout)[0]
+    check_equal((row["inUse"], row["lastGood"]), (True, True), "in use, last good")
+    d.stop()
+
+
+@story("every file of a build flipped, cut off, removed: verify names it")
+def damage(m):
+    name = build(m)
+    base = m.path(f"{STORE}/builds/{name}")
+    for file in [f for f in os.listdir(base) if f != "manifest.json"]:
+        path = os.path.join(base, file)
+        with open(path, "rb") as f:
+            good = f.read()
+        for bad in (good[:-1] + bytes([good[-1] ^ 1]), good[:-1], None):
+            os.unlink(path)
+            if bad is not None:
+                with open(path, "wb") as f:
+                    f.write(bad)
+            builds(m, "verify", name, code=DAMAGED, says=f"{file}: it is")
+        with open(path, "wb") as f:
+            f.write(good)
+    builds(m, "verify", says="ok")
+
+
+@story("export: no linked module in it, the same bytes twice; import: the same build, nothing compiled")
+def package(m):
+    first = export(m)
+    name = m.builds()[0]
+    builds(m, "export", name, first + "2")
+    with open(first, "rb") as a, open(first + "2", "rb") as b:
+        check(a.read() == b.read(), "the same build gives the same package")
+    names = [i.name for i, _ in members(first)]
+    check_equal(names[0], "manifest.json", "the first member")
+    check("nv-linux.o" in names and "module.lds" in names and "nvidia-uvm.ko" in names, names)
+    check(not set(names) & set(LINKED) and not any("binary" in n for n in names), f"what may not be passed on: {names}")
+    empty(m)
+    builds(m, "import", first, says=name)
+    m.check_store(1)
+    check_equal(m.builds(), [name], "the same id")
+    check_equal(m.staging(), [], "staging")
+    for file in LINKED:
+        with open(m.path(f"{STORE}/builds/{name}/{file}"), "rb") as a, open(m.path(f"ctl/{name}/{file}"), "rb") as b:
+            check(a.read() == b.read(), f"{file} is what it was")
+    d = m.start()
+    d.wait_ready()
+    check_equal(m.compiled(), 1, "compiler runs: none since the first")
+    d.stop()
+    m.check_gone()
+
+
+@story("import: other core objects, no source, no ld: each with its code, nothing left")
+def needs(m):
+    first = export(m)
+    empty(m)
+    good = open(m.path(CORE), "rb").read()
+    with open(m.path(CORE), "ab") as f:
+        f.write(b"\0")
+    builds(m, "import", first, code=13, says="the package was linked with")
+    with open(m.path(CORE), "wb") as f:
+        f.write(good)
+    os.rename(m.path(SOURCE), m.path("ctl/source"))
+    builds(m, "import", first, code=11, says="535.999.01")
+    os.rename(m.path("ctl/source"), m.path(SOURCE))
+    check_equal((m.builds(), m.staging()), ([], []), "what is left")
+    builds(m, "import", first)
+
+
+def entry(name, data=b"", **fields):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info, data
+
+
+@story("hostile packages: refused with their reason, nothing imported, nothing outside touched")
+def hostile(m):
+    first = export(m)
+    empty(m)
+    good = members(first)
+    evil = m.path("ctl/evil")
+    manifest = json.loads(good[0][1])
+    longer = dict(manifest, files=[dict(f, size=1) if f["name"] == "nv-linux.o" else f for f in manifest["files"]])
+    other = dict(manifest, id=manifest["id"].replace("535", "536"))
+    leaving = dict(manifest, files=manifest["files"] + [{"name": "../../x"}])
+
+    def with_manifest(text):
+        data = json.dumps(text).encode()
+        return [entry("manifest.json", data)] + good[1:]
+
+    flipped = [(i, d[:-1] + bytes([d[-1] ^ 1]) if i.name == "nvidia-uvm.ko" else d) for i, d in good]
+    cases = [
+        (good + [entry(evil, b"x")], "not a plain file name"),
+        (good + [entry("../../evil", b"x")], "not a plain file name"),
+        (good + [entry("link", type=tarfile.SYMTYPE, linkname="/etc/passwd")], "not a regular file"),
+        (good + [entry("hard", type=tarfile.LNKTYPE, linkname="nv-linux.o")], "not a regular file"),
+        (good + [entry("device", type=tarfile.CHRTYPE, devmajor=1, devminor=3)], "not a regular file"),
+        (good + [entry("fifo", type=tarfile.FIFOTYPE)], "not a regular file"),
+        (good + [entry("directory", type=tarfile.DIRTYPE)], "not a regular file"),
+        (good + [entry("stranger", b"x")], "has no business in it"),
+        (good + [entry("nvidia.ko", b"x")], "has no business in it"),
+        (good + [good[1]], "is in it twice"),
+        (good[1:], "does not begin with manifest.json"),
+        (good[:1] + good[2:], "it is gone"),
+        (with_manifest(longer), "larger than its manifest says"),
+        (with_manifest(other), "Its manifest calls the build"),
+        (with_manifest(leaving), "not a plain file name"),
+        ([entry("manifest.json", b"{}")], "manifest.json: field"),
+        (flipped, "it is not what was built"),
+    ]
+    for entries, why in cases:
+        pack(m.path("bad"), entries)
+        p = builds(m, "import", m.path("bad"), code=INVALID, says=why)
+        check_equal(p.stdout, "", "stdout")
+        check(not m.exists("ctl/evil"), "written outside")
+        check_equal((m.builds(), m.staging()), ([], []), f"what is left after: {why}")
+    for data in (b"", b"text", open(first, "rb").read()[:-40]):
+        with open(m.path("bad"), "wb") as f:
+            f.write(data)
+        builds(m, "import", m.path("bad"), code=INVALID)
+    check_equal((m.builds(), m.staging()), ([], []), "what is left")
+
+
+@story("one writer at a time: named, or waited for; its end by SIGKILL frees the store")
+def lock(m):
+    first = export(m)
+    writer = subprocess.Popen(["sleep", "60"])
+    with open(m.path(f"{STORE}/lock"), "w", encoding="ascii") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.write(f"{writer.pid}\n")
+        f.flush()
+        builds(m, "import", first, code=LOCKED, says=f"process {writer.pid}")
+        builds(m, "gc", code=LOCKED, says="store-locked")
+        builds(m, "verify", says="ok")
+        done = []
+        waiting = threading.Thread(target=lambda: done.append(m.run("builds", "gc", "--wait").returncode))
+        waiting.start()
+    waiting.join(30)
+    check_equal(done, [0], "exit status after waiting")
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+
+
+@story("gc: the newest stay, and what is in use or was good; --dry-run only tells")
+def collect(m):
+    name = build(m)
+    text = m.get(f"{STORE}/builds/{name}/manifest.json")
+    for i in range(4):
+        other = json.loads(text)
+        other.update(id=f"old-{i}", created=f"2020-01-0{i + 1}T00:00:00Z", files=[])
+        m.put(f"{STORE}/builds/old-{i}/manifest.json", json.dumps(other))
+    m.put(f"{STORE}/good/{RELEASE}", "old-0\n")
+    builds(m, "gc", "--dry-run", "--set=Store.Keep=2", says="old-1: would be removed")
+    check_equal(len(m.builds()), 5, "builds")
+    builds(m, "gc", "--set=Store.Keep=2", says="old-2: removed")
+    check_equal(m.builds(), sorted([name, "old-0", "old-3"]), "what stays")
+    check_equal(m.staging(), [], "staging")
+
+
+main()
