@@ -18,7 +18,7 @@ static void on_checked(Build *b, const JobResult *result)
         Code code = result->status < 0 ? CODE_LINK_FAILED : code_from_exit_status(result->status);
 
         if (code == CODE_OK)
-                build_succeed(b);
+                build_sign(b);
         else
                 build_fail(b, code > CODE_OK ? code : CODE_LINK_FAILED, "%s", strempty(b->answer_detail));
 }

@@ -40,6 +40,7 @@ struct Build {
         char *compiler; /* the chosen one */
         char *compiler_text;
         char *linker_text;
+        char *hash; /* that is signed */
 
         RecipeModules modules;
         size_t module_at;
@@ -101,6 +102,16 @@ int build_list_cores(const Build *b, char ***ret);
 
 /* The modules in staging/build are complete: checks them and ends the stage. */
 void build_check(Build *b);
+
+/* build-sign.c: signs the modules in staging/build if that is wanted, and ends the stage. */
+void build_sign(Build *b);
+
+/* LINK when there is only a build to be signed, and the manifest's draft after it (the caller's). */
+void build_run_base(Build *b);
+int build_base_draft(Build *b, char **ret);
+
+/* For the manifest: who has signed; empty if nobody. Returns 0 or -ENOMEM. */
+int build_signer(const Build *b, Signer *ret);
 
 /* An answer of the worker that a check may give. */
 void build_check_line(Build *b, const char *line);

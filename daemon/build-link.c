@@ -180,6 +180,8 @@ static int fill_draft(Build *b, BuildManifest *m)
                 r = add_input(b, m, tree->path, "Module.symvers");
         if (r == 0)
                 r = add_input(b, m, tree->path, tree->lds);
+        if (r == 0)
+                r = build_signer(b, &m->signer);
         return r ? err_trace(r) : err_trace(build_add_files(b, m));
 }
 
@@ -189,9 +191,15 @@ static int write_draft(Build *b)
         BuildManifest m = {};
         int r;
 
-        r = path ? fill_draft(b, &m) : err_origin(-ENOMEM);
-        if (r == 0)
-                r = manifest_format(&m, &text);
+        if (!path)
+                return err_origin(-ENOMEM);
+        if (b->request.base) {
+                r = build_base_draft(b, &text);
+        } else {
+                r = fill_draft(b, &m);
+                if (r == 0)
+                        r = manifest_format(&m, &text);
+        }
         if (r == 0)
                 r = root_write_file(b->request.root, path, text, strlen(text), 0644);
         build_manifest_done(&m);

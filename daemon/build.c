@@ -114,6 +114,7 @@ Build *build_free(Build *b)
         free(b->compiler);
         free(b->compiler_text);
         free(b->linker_text);
+        free(b->hash);
         free(b->answer_detail);
         free(b->linked_directory);
         free(b);
@@ -345,7 +346,10 @@ void build_run(Build *b, FsmState stage)
                 return;
         case FSM_LINK:
                 buildlog_init(&b->log, BUILD_STAGE_LINK, 0);
-                build_run_link(b);
+                if (b->request.base)
+                        build_run_base(b);
+                else
+                        build_run_link(b);
                 return;
         case FSM_PUBLISH:
                 buildlog_init(&b->log, BUILD_STAGE_LINK, 0);

@@ -30,7 +30,9 @@ typedef struct BuildRequest {
         const TreeFacts *tree;
         TreeVerdict tree_verdict;
         const DriverSource *source;
-        const char *store;  /* absolute, in the root: staging happens there */
+        const BuildManifest *base; /* sign this one instead: tree and source are not needed then; or NULL */
+        const Signer *signer;      /* who signs, with the configured key; NULL: nobody */
+        const char *store;         /* absolute, in the root: staging happens there */
         const char *builds; /* absolute, in the root: where the finished build goes; same file system */
 } BuildRequest;
 

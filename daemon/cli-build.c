@@ -17,6 +17,8 @@
 #include "build.h"
 #include "cli.h"
 #include "facts.h"
+#include "policy/kconfig.h"
+#include "signing.h"
 #include "sys/store.h"
 
 typedef struct BuildRun {
@@ -207,6 +209,48 @@ static Code judge(const Facts *f, const Config *config)
         return CODE_OK;
 }
 
+/* The kernel it is for would refuse it as it comes; a signature may still be put on elsewhere. */
+static int warn_unsigned(const TreeFacts *tree)
+{
+        _cleanup_(kconfig_freep) Kconfig *config = NULL;
+        int r;
+
+        r = tree->config ? kconfig_parse(tree->config, tree->config_size, &config) : KCONFIG_E_EMPTY;
+        if (r < 0)
+                return err_trace(r);
+        if (r == 0 && kconfig_enabled(config, "MODULE_SIG_FORCE"))
+                (void)fprintf(stderr,
+                                "This kernel only loads signed modules (CONFIG_MODULE_SIG_FORCE), and there "
+                                "is no Key= in [Signing].\n");
+        return 0;
+}
+
+/* Before anything is compiled: can the key sign, and will this kernel take what it signs? */
+static Code judge_signing(const Cli *cli, const Config *config, Facts *f)
+{
+        const Signer *signer = f->signing.wanted ? &f->signing.signer : NULL;
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = signer ? signing_check_now(cli->root, config, &f->signing)
+                   : warn_unsigned(&f->trees.items[f->tree_index]);
+        if (r < 0)
+                return cli_fatal(r, "signing");
+        STRV_FOREACH (note, f->signing.notes)
+                (void)fprintf(stderr, "%s\n", *note);
+        if (f->signing.code != CODE_OK)
+                return cli_fail(f->signing.code, "%s", strempty(f->signing.detail));
+
+        if (!enforcement_refuses(enforcement_judge(&f->enforcement, signer)))
+                return CODE_OK;
+        why = enforcement_explain(&f->enforcement, signer, "this build");
+        /* For the store of this machine it is for this machine; in a directory it may be for another one. */
+        if (!cli->output)
+                return cli_fail(CODE_SIGNATURE_REQUIRED, "%s", strna(why));
+        (void)fprintf(stderr, "%s It cannot be loaded on this machine as it is.\n", strna(why));
+        return CODE_OK;
+}
+
 static Code build_from(const Cli *cli, const Config *config, const Facts *f)
 {
         _cleanup_free_ char *store = NULL, *builds = NULL, *staging = NULL;
@@ -225,6 +269,7 @@ static Code build_from(const Cli *cli, const Config *config, const Facts *f)
         request.tree = &f->trees.items[f->tree_index];
         request.tree_verdict = f->tree.verdict;
         request.source = &f->sources.items[f->source.index];
+        request.signer = f->signing.wanted ? &f->signing.signer : NULL;
         request.store = run.store = store;
         request.builds = builds;
         r = execute(&run, &request);
@@ -248,6 +293,8 @@ Code cli_build(Cli *cli)
                 return code;
         r = facts_gather(cli->root, config, &target, &facts);
         code = r < 0 ? cli_fatal(r, "facts") : judge(&facts, config);
+        if (code == CODE_OK)
+                code = judge_signing(cli, config, &facts);
         if (code == CODE_OK)
                 code = build_from(cli, config, &facts);
         facts_done(&facts);

@@ -7,6 +7,7 @@
 #include "build-config.h"
 #include "cli.h"
 #include "facts.h"
+#include "signing.h"
 #include "sys/statusjson.h"
 
 static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *config, Status *s)
@@ -25,6 +26,8 @@ static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *
                 r = str_replace(&s->driver_wanted, config->driver_version);
         if (r == 0 && plan->build)
                 r = str_replace(&s->build, plan->build->id);
+        if (r == 0)
+                r = str_replace(&s->signature, plan->signature);
         if (r == 0)
                 r = facts_plan_status(f, plan, s);
         return r ? err_trace(r) : err_trace(facts_fill_status(cli->root, config, s));
@@ -47,6 +50,21 @@ static int print(const Cli *cli, const Facts *f, const Plan *plan, const Config 
         return err_trace(r);
 }
 
+/* What the daemon does: the key is tried if the plan signs modules, and the plan made again. */
+static int make_plan(const Cli *cli, Facts *f, const Config *config, Plan *plan)
+{
+        int r;
+
+        r = facts_plan(f, config, plan);
+        if (r || plan->code != CODE_OK || !plan->sign)
+                return err_trace(r);
+        r = signing_check_now(cli->root, config, &f->signing);
+        STRV_FOREACH (note, f->signing.notes)
+                (void)fprintf(stderr, "nvidia-driver: %s\n", *note);
+        plan_done(plan);
+        return r ? err_trace(r) : err_trace(facts_plan(f, config, plan));
+}
+
 Code cli_plan(Cli *cli)
 {
         _cleanup_(config_freep) Config *config = NULL;
@@ -61,7 +79,7 @@ Code cli_plan(Cli *cli)
 
         r = facts_gather(cli->root, config, NULL, &facts);
         if (r == 0)
-                r = facts_plan(&facts, config, &plan);
+                r = make_plan(cli, &facts, config, &plan);
         if (r == 0)
                 r = print(cli, &facts, &plan, config);
         code = r < 0 ? cli_fatal(r, "plan") : plan.code;

@@ -73,6 +73,8 @@ static void print_head(const Cli *cli, const Status *s)
                         strempty(s->driver_wanted), "");
         if (s->build)
                 (void)printf("    Build: %s\n", s->build);
+        if (s->signature)
+                (void)printf("Signature: %s\n", s->signature);
         if (s->pid)
                 (void)printf("   Daemon: nvidia-driverd %s, pid %" PRId64 "\n", strna(s->version), s->pid);
 }

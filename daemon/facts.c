@@ -7,9 +7,11 @@
 #include "facts.h"
 #include "loaded.h"
 #include "policy/claims.h"
+#include "signing.h"
 #include "sys/driversource.h"
 #include "sys/kernel.h"
 #include "sys/kmodule.h"
+#include "sys/lockdown.h"
 #include "sys/pci.h"
 #include "sys/servicefacts.h"
 #include "sys/store.h"
@@ -29,6 +31,8 @@ void facts_done(Facts *f)
         source_judgement_done(&f->source);
         tree_facts_list_done(&f->trees);
         tree_judgement_done(&f->tree);
+        enforcement_facts_done(&f->enforcement);
+        signing_fact_done(&f->signing);
         service_facts_done(&f->services);
         *f = (Facts){};
 }
@@ -45,7 +49,7 @@ static int gather_kernel(const Root *root, const FactsTarget *target, Facts *f)
                 return r < 0 ? err_trace(r) : err_fold(r);
         /* What the host's own modules carry is what this kernel wants; without any, the release has to do.
          */
-        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic);
+        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic, &f->kernel.module_hash);
         return r < 0 ? err_trace(r) : 0;
 }
 
@@ -139,6 +143,10 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
                 r = gather_services(root, config, &f->services);
         if (r == 0)
                 r = store_list(root, config->store_directory, &f->builds, &f->problems);
+        if (r == 0 && !(target && target->release))
+                r = lockdown_read(root, &f->enforcement);
+        if (r == 0)
+                r = signing_read(root, config, &f->signing);
         if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
                 r = gather_sources(root, config, f);
                 if (r == 0)
@@ -156,6 +164,8 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .modules = &f->modules,
                 .owned = f->owned,
                 .builds = &f->builds,
+                .enforcement = &f->enforcement,
+                .signing = &f->signing,
                 .sources = &f->sources,
                 .source = &f->source,
                 .trees = &f->trees,

@@ -22,6 +22,8 @@ typedef struct Facts {
         char **problems; /* of the store */
         DriverSources sources;
         SourceJudgement source;
+        EnforcementFacts enforcement; /* of the running kernel; nothing is known for another one */
+        SigningFact signing;
         TreeFactsList trees;
         TreeJudgement tree;
         size_t tree_index;

@@ -219,6 +219,11 @@ int manager_fill_status(Manager *m, Status *s)
         if (r == 0)
                 r = stage_services_fill_status(m, s);
         if (r == 0)
+                r = m->loading_manifest.id
+                                    ? enforcement_summarize(&m->facts.enforcement,
+                                                      &m->loading_manifest.signer, true, &s->signature)
+                                    : str_replace(&s->signature, m->plan.signature);
+        if (r == 0)
                 r = facts_plan_status(&m->facts, &m->plan, s);
         STRV_FOREACH (problem, m->problems)
                 if (r == 0)

@@ -65,6 +65,7 @@ void manager_stage_failed(Manager *m, Code code, const char *format, ...)
 
 static void forget_attempt(Manager *m)
 {
+        stage_check_leave(m);
         m->build = build_free(m->build);
         module_work_reset(m);
         stage_devices_leave(m);
@@ -76,51 +77,14 @@ static void forget_attempt(Manager *m)
         m->adopting = false;
 }
 
-static void log_plan(Manager *m)
+/* CHECK begins everything anew. */
+static void begin_attempt(Manager *m)
 {
-        for (size_t i = 0; i < m->plan.n_steps; i++) {
-                const PlanStep *s = &m->plan.steps[i];
-
-                log_debug(m->log, "Plan: %s %s: %s.", s->run ? "run" : "skip", fsm_state_to_string(s->state),
-                                s->reason);
-        }
-}
-
-/* CHECK: everything that is known before anything is done. */
-static void enter_check(Manager *m)
-{
-        int r;
-
         /* The first attempt began with this process. */
         if (m->facts.kernel.release)
                 m->attempt_began = now_usec();
         forget_attempt(m);
-        r = facts_gather(m->root, m->config, NULL, &m->facts);
-        if (r == 0)
-                r = facts_plan(&m->facts, m->config, &m->plan);
-        if (r < 0) {
-                log_fatal(m->log, r, "gathering facts");
-                manager_stage_failed(m, CODE_INTERNAL, "Facts about this machine: %s.", strerror(-r));
-                return;
-        }
-
-        STRV_FOREACH (problem, m->facts.problems)
-                log_warning(m->log, "%s, ignoring this build.", *problem);
-        STRV_FOREACH (warning, m->plan.warnings)
-                log_warning(m->log, "%s, ignoring.", *warning);
-        log_plan(m);
-        if (m->plan.code != CODE_OK) {
-                (void)str_replace(&m->detail, m->plan.detail);
-                log_code(m->log, LOG_ERR, m->plan.code, m->plan.detail);
-        } else if (!m->plan.foreign) {
-                stage_clear_block(m);
-        }
-        manager_post(m, &(FsmEvent){
-                                        .type = FSM_EV_PLANNED,
-                                        .token = m->fsm.token,
-                                        .steps = plan_mask(&m->plan),
-                                        .code = m->plan.code,
-                        });
+        stage_check_enter(m);
 }
 
 /* What builds of ours left that nobody works in any more, in the background. */
@@ -166,7 +130,7 @@ static void enter(Manager *m)
 {
         switch (m->fsm.state) {
         case FSM_CHECK:
-                enter_check(m);
+                begin_attempt(m);
                 return;
         case FSM_ADOPT:
                 stage_adopt_enter(m);
@@ -248,6 +212,7 @@ static void perform(Manager *m, const FsmAction *action)
 {
         switch (action->type) {
         case FSM_ACT_CANCEL:
+                stage_check_leave(m);
                 m->build = build_free(m->build);
                 module_work_reset(m);
                 return;

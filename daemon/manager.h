@@ -19,6 +19,7 @@
 #include "policy/health.h"
 #include "policy/plan.h"
 #include "policy/verdict.h"
+#include "signing.h"
 #include "sys/pidlock.h"
 #include "sys/udevmon.h"
 
@@ -85,6 +86,7 @@ struct Manager {
 
         Facts facts;
         Plan plan;
+        SigningCheck *signing_check;
         Build *build;
         char *build_path; /* the build to load from, in the root */
         BuildManifest loading_manifest;
@@ -158,6 +160,10 @@ usec_t manager_now(Manager *m);
 
 /* What the state machine takes from the configuration; again after each reload. */
 void manager_configure(Manager *m);
+
+/* stage-check.c: CHECK */
+void stage_check_enter(Manager *m);
+void stage_check_leave(Manager *m);
 
 /* stage-adopt.c: ADOPT and CLEAR, whose work is stage-unload.c's; and how long an adoption took */
 void stage_adopt_enter(Manager *m);

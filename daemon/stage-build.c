@@ -62,6 +62,8 @@ static int begin(Manager *m)
                 .tree = m->plan.tree,
                 .tree_verdict = m->plan.tree_verdict,
                 .source = m->plan.source,
+                .base = m->plan.base,
+                .signer = m->plan.sign ? &m->facts.signing.signer : NULL,
                 .store = m->config->store_directory,
                 .builds = builds,
         };

@@ -26,6 +26,7 @@
 #include "sys/kmodule.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
+#include "worker-signature.h"
 
 static Code internal(const char *what, int r)
 {
@@ -131,11 +132,14 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
         _cleanup_free_ char *identity = NULL;
         time_t now = time(NULL);
         struct tm tm;
+        Code signatures;
         int r;
 
         for (size_t i = 0; i < m->n_files; i++) {
                 Code code = m->files[i].module ? check_module(root, m, &m->files[i]) : CODE_OK;
 
+                if (code == CODE_OK && m->files[i].module)
+                        code = worker_note_signature(root, m, &m->files[i]);
                 if (code)
                         return code;
                 r = digest_file(root, m->directory, &m->files[i]);
@@ -143,6 +147,9 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
                         return internal(m->files[i].name, r);
         }
 
+        signatures = worker_check_signatures(m);
+        if (signatures)
+                return signatures;
         identity = build_manifest_identity(m);
         r = identity ? digest_text(identity, strlen(identity), hex) : -ENOMEM;
         if (r)

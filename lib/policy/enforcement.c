@@ -213,6 +213,22 @@ char *enforcement_describe(const EnforcementFacts *f)
         return list ? str_format("enforced (%s)", list) : NULL;
 }
 
+int enforcement_summarize(const EnforcementFacts *f, const Signer *signer, bool made, char **ret)
+{
+        _cleanup_free_ char *how = enforcement_describe(f);
+        char *text = NULL;
+
+        if (how && signer_is_empty(signer))
+                text = str_format("%s, build unsigned", how);
+        else if (how)
+                text = str_format("%s, build %ssigned by '%s'", how, made ? "" : "to be ",
+                                signer_name(signer));
+        if (!text)
+                return err_origin(-ENOMEM);
+        *ret = text;
+        return 0;
+}
+
 char *enforcement_explain(const EnforcementFacts *f, const Signer *signer, const char *what)
 {
         _cleanup_free_ char *how = enforcement_describe(f);

@@ -66,6 +66,12 @@ bool enforcement_refuses(EnforcementVerdict verdict);
 char *enforcement_describe(const EnforcementFacts *f);
 
 /*
+ * "not enforced, build unsigned", "enforced (...), build signed by 'Our Key'"; if it is not @made yet: "...
+ * to be signed by ...". The caller's. Returns 0 or -ENOMEM.
+ */
+int enforcement_summarize(const EnforcementFacts *f, const Signer *signer, bool made, char **ret);
+
+/*
  * One sentence for a refusal: what is enforced and what @what ("build X",
  * "the build to be made") lacks. NULL on out of memory; the caller's.
  */

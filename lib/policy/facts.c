@@ -46,6 +46,7 @@ void kernel_fact_done(KernelFact *k)
         free(k->release);
         free(k->version);
         free(k->vermagic);
+        free(k->module_hash);
         *k = (KernelFact){};
 }
 

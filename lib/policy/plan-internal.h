@@ -13,3 +13,14 @@ int plan_refuse(Plan *plan, Code code, char *detail);
  * after plan->loaded is known and may change it; may refuse. Returns 0 or -ENOMEM.
  */
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan);
+
+/*
+ * plan-signing.c: the build to load. If that is not signed as it has to be,
+ * another one of the same driver may be; if none is, it is the base of one that
+ * we sign.
+ */
+void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan);
+
+/* Whether the kernel will take the signature of what @loads says is loaded; may refuse. Returns 0 or
+ * -ENOMEM. */
+int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads);

@@ -34,6 +34,7 @@ void plan_done(Plan *plan)
         free(plan->steps);
         service_plan_done(&plan->services);
         free(plan->detail);
+        free(plan->signature);
         strv_free(plan->warnings);
         strv_free(plan->obstacles);
         *plan = (Plan){};
@@ -87,9 +88,11 @@ static bool is_loaded(const ModuleFact *m)
 /* What the driver's version has to be; NULL if any will do. */
 static const char *wanted_version(const Config *config, const Plan *plan)
 {
+        const BuildManifest *build = plan->build ? plan->build : plan->base;
+
         if (config->driver_version)
                 return config->driver_version;
-        return plan->build ? plan->build->driver_version : NULL;
+        return build ? build->driver_version : NULL;
 }
 
 static bool module_is_wanted_one(const ModuleFact *m, const char *version, const BuildManifest *build)
@@ -145,7 +148,7 @@ static PlanLoaded judge_loaded(const Config *config, const PlanFacts *facts, Pla
 
                 if (!is_loaded(m) || !modstack_is_driver(m->name))
                         continue;
-                if (!module_is_wanted_one(m, version, plan->build))
+                if (!module_is_wanted_one(m, version, plan->build ? plan->build : plan->base))
                         n_differ++;
                 else if (!plan->foreign && is_surplus(config, facts, m))
                         plan->surplus = true;
@@ -187,6 +190,20 @@ static int plan_build(const PlanFacts *facts, Plan *plan)
         return 0;
 }
 
+static int add_signing_steps(const PlanFacts *facts, Plan *plan)
+{
+        int r;
+
+        r = add_step(plan, FSM_PREPARE, false, "build %s only has to be signed", strna(plan->base->id));
+        if (r == 0)
+                r = add_step(plan, FSM_COMPILE, false, "build %s only has to be signed",
+                                strna(plan->base->id));
+        if (r == 0)
+                r = add_step(plan, FSM_LINK, true, "sign build %s as '%s'", strna(plan->base->id),
+                                signer_name(&facts->signing->signer));
+        return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "into the store"));
+}
+
 static int add_build_steps(const PlanFacts *facts, Plan *plan)
 {
         bool make = needs_load(plan) && !plan->build;
@@ -203,6 +220,8 @@ static int add_build_steps(const PlanFacts *facts, Plan *plan)
                 return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, false, "%s", why));
         }
 
+        if (plan->base)
+                return err_trace(add_signing_steps(facts, plan));
         r = plan_build(facts, plan);
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
@@ -214,7 +233,10 @@ static int add_build_steps(const PlanFacts *facts, Plan *plan)
                 r = add_step(plan, FSM_COMPILE, true, "driver %s from %s", strna(plan->source->version),
                                 plan->source->path);
         if (r == 0)
-                r = add_step(plan, FSM_LINK, true, "interfaces with NVIDIA's core objects");
+                r = add_step(plan, FSM_LINK, true, "interfaces with NVIDIA's core objects%s%s%s",
+                                plan->sign ? ", signed as '" : "",
+                                plan->sign ? signer_name(&facts->signing->signer) : "",
+                                plan->sign ? "'" : "");
         return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "into the store"));
 }
 
@@ -278,7 +300,6 @@ BuildWish plan_wish(const Config *config, const KernelFact *kernel)
 
 static int make(const Config *config, const PlanFacts *facts, Plan *plan)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
         int r;
 
         r = claims_explain_absent(facts->gpus, facts->excluded, config, &plan->warnings);
@@ -287,8 +308,11 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         if (facts->gpus->n == 0)
                 return plan_refuse(plan, CODE_NO_GPU, claims_explain_none(facts->excluded, config));
 
-        plan->build = build_manifests_choose(facts->builds, &wish);
+        plan_choose_build(config, facts, plan);
         plan->loaded = judge_loaded(config, facts, plan);
+        /* What is loaded already is not signed any more. */
+        if (!needs_load(plan) && !plan->build)
+                plan->build = TAKE_PTR(plan->base);
         if (plan->loaded == PLAN_LOADED_FOREIGN) {
                 const ModuleFact *m = module_facts_find(facts->modules, "nvidia");
 
@@ -307,8 +331,10 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
 
-        r = add_first_steps(facts, plan);
-        if (r == 0)
+        r = plan_check_signature(facts, plan, needs_load(plan));
+        if (r == 0 && plan->code == CODE_OK)
+                r = add_first_steps(facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
                 r = add_build_steps(facts, plan);
         if (r == 0 && plan->code == CODE_OK)
                 r = add_live_steps(config, facts, plan);

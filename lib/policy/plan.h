@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "policy/code.h"
 #include "policy/config.h"
+#include "policy/enforcement.h"
 #include "policy/facts.h"
 #include "policy/fsm.h"
 #include "policy/kerneltree.h"
@@ -35,6 +36,8 @@ typedef struct PlanFacts {
         const ModuleFacts *modules; /* the NVIDIA modules that are loaded now */
         char *const *owned;         /* names of those that we loaded in this boot */
         const BuildManifests *builds;
+        const EnforcementFacts *enforcement;
+        const SigningFact *signing;
         const DriverSources *sources;  /* with trees: only looked at when the store has no build */
         const SourceJudgement *source; /* the choice among them */
         const TreeFactsList *trees;
@@ -58,6 +61,9 @@ typedef struct Plan {
         bool foreign;               /* the driver is somebody else's: it is never unloaded */
         bool surplus;               /* a module of ours is loaded that is not wanted any more */
         const BuildManifest *build; /* to load from; NULL: one has to be made; points into the facts */
+        const BuildManifest *base;  /* one has to be made by signing this one, nothing has to be compiled */
+        bool sign;                  /* the one that has to be made is signed */
+        char *signature; /* "not enforced, build unsigned": for people; NULL if there is no plan */
         const DriverSource *source; /* to build from, if one has to be made */
         const TreeFacts *tree;
         TreeVerdict tree_verdict;

@@ -21,6 +21,14 @@ void signer_done(Signer *s)
         *s = (Signer){};
 }
 
+void signing_fact_done(SigningFact *f)
+{
+        free(f->detail);
+        signer_done(&f->signer);
+        strv_free(f->notes);
+        *f = (SigningFact){};
+}
+
 int signer_copy(const Signer *from, Signer *ret)
 {
         Signer s = {};

@@ -7,6 +7,8 @@
  */
 
 #include "base/macro.h"
+#include "base/str.h"
+#include "policy/code.h"
 
 /*
  * From a certificate all is known; from a signature alone only issuer, serial
@@ -35,6 +37,18 @@ bool signer_same(const Signer *a, const Signer *b);
 
 /* "Example Module Key": what people know it by. "" if it has no name at all. */
 const char *signer_name(const Signer *s);
+
+/* The configured key, as far as it is known. */
+typedef struct SigningFact {
+        bool wanted;   /* Key= is set */
+        bool checked;  /* the key was tried; otherwise only the certificate was read */
+        Code code;     /* CODE_OK, or why it cannot be used */
+        char *detail;  /* the particulars of a code */
+        Signer signer; /* empty if the certificate cannot be read */
+        char **notes;  /* worth a line in the log */
+} SigningFact;
+
+void signing_fact_done(SigningFact *f);
 
 typedef enum SignerValidity {
         SIGNER_VALID,

@@ -38,7 +38,8 @@ static int finish(EVP_MD_CTX *ctx, char *hex)
         return 0;
 }
 
-int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
+/* At most @limit bytes from the current position. */
+static int digest(int fd, uint64_t limit, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
 {
         _cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
         _cleanup_free_ char *buffer = NULL;
@@ -53,8 +54,8 @@ int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
         if (r)
                 return err_trace(r);
 
-        for (;;) {
-                ssize_t n = read(fd, buffer, chunk);
+        while (size < limit) {
+                ssize_t n = read(fd, buffer, (size_t)MIN(limit - size, (uint64_t)chunk));
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -67,9 +68,32 @@ int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
                 size += (uint64_t)n;
         }
 
+        *ret_size = size;
+        return err_trace(finish(ctx, ret_hex));
+}
+
+int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
+{
+        uint64_t size;
+        int r;
+
+        r = digest(fd, UINT64_MAX, ret_hex, &size);
+        if (r)
+                return err_trace(r);
         if (ret_size)
                 *ret_size = size;
-        return err_trace(finish(ctx, ret_hex));
+        return 0;
+}
+
+int digest_head_fd(int fd, uint64_t size, char ret_hex[static DIGEST_HEX_SIZE])
+{
+        uint64_t n;
+        int r;
+
+        r = digest(fd, size, ret_hex, &n);
+        if (r)
+                return err_trace(r);
+        return n == size ? 0 : err_origin(-ENODATA);
 }
 
 int digest_text(const char *text, size_t size, char ret_hex[static DIGEST_HEX_SIZE])

@@ -13,7 +13,7 @@
 enum { MODULES_DEP_MAX = 64 * 1024 * 1024 }; /* bytes; a distribution's is below 2 MB */
 
 /* "kernel/lib/a.ko.xz: kernel/lib/b.ko.xz": the part before the colon; absolute if depmod saw it so. */
-static int vermagic_of_line(const Root *root, const char *release, char *line, char **ret)
+static int vermagic_of_line(const Root *root, const char *release, char *line, char **ret, char **ret_hash)
 {
         _cleanup_(kmodule_info_done) KmoduleInfo info = {};
         _cleanup_free_ char *path = NULL;
@@ -32,10 +32,12 @@ static int vermagic_of_line(const Root *root, const char *release, char *line, c
         if (r > 0 || !info.vermagic)
                 return KMODULE_E_ABSENT;
         *ret = TAKE_PTR(info.vermagic);
+        if (ret_hash)
+                *ret_hash = TAKE_PTR(info.hash);
         return 0;
 }
 
-int kmodule_host_vermagic(const Root *root, const char *release, char **ret)
+int kmodule_host_vermagic(const Root *root, const char *release, char **ret, char **ret_hash)
 {
         _cleanup_free_ char *path = NULL, *data = NULL;
         char *rest, *line;
@@ -49,7 +51,7 @@ int kmodule_host_vermagic(const Root *root, const char *release, char **ret)
                 return r < 0 ? err_trace(r) : KMODULE_E_ABSENT;
 
         for (rest = data; (line = strsep(&rest, "\n"));) {
-                r = vermagic_of_line(root, release, line, ret);
+                r = vermagic_of_line(root, release, line, ret, ret_hash);
                 if (r != KMODULE_E_ABSENT)
                         return r ? err_trace(r) : 0;
         }

@@ -114,6 +114,7 @@ void kmodule_info_done(KmoduleInfo *info)
         free(info->license);
         free(info->retpoline);
         free(info->signer);
+        free(info->hash);
         strv_free(info->depends);
         *info = (KmoduleInfo){};
 }
@@ -132,6 +133,7 @@ static int take_info(KmoduleInfo *info, const char *key, const char *value)
                 { "license", &info->license },
                 { "retpoline", &info->retpoline },
                 { "signer", &info->signer },
+                { "sig_hashalgo", &info->hash },
         };
 
         if (streq(key, "depends") && !info->depends)

@@ -26,6 +26,7 @@ typedef struct KmoduleInfo {
         char *license;
         char *retpoline; /* "Y" */
         char *signer;
+        char *hash;     /* of the signature */
         char **depends; /* module names as written there */
 } KmoduleInfo;
 
@@ -39,10 +40,11 @@ int kmodule_info(const Root *root, const char *path, KmoduleInfo *ret);
 
 /*
  * The vermagic that modules of kernel @release carry, from the first readable
- * file that lib/modules/RELEASE/modules.dep lists.
+ * file that lib/modules/RELEASE/modules.dep lists. @ret_hash: the digest that
+ * it is signed with, NULL if it is not; may be NULL.
  * Returns 0, KMODULE_E_ABSENT or a negative errno.
  */
-int kmodule_host_vermagic(const Root *root, const char *release, char **ret);
+int kmodule_host_vermagic(const Root *root, const char *release, char **ret, char **ret_hash);
 
 /* What stands between the machine and a set of host modules. */
 typedef struct KmodulePlan {

@@ -15,9 +15,10 @@ MODVERSIONS = f"{VERMAGIC} modversions"
 OK, TREE_MISSING, TREE_UNUSABLE, LINK_FAILED, MISMATCH, SYMBOLS = 0, 14, 15, 23, 24, 53
 
 
-def module(path, name, needs=(), exports=(), vermagic=MODVERSIONS, retpoline=True, options=("-g0",), license="NVIDIA"):
+def module(path, name, needs=(), exports=(), vermagic=MODVERSIONS, retpoline=True, options=("-g0",), license="NVIDIA",
+           depends=""):
     """A small module with versions of what it needs and CRCs of what it exports, as modpost makes them."""
-    info = [f"name={name}", f"license={license}"] + ([f"vermagic={vermagic} "] if vermagic else [])
+    info = [f"name={name}", f"license={license}", f"depends={depends}"] + ([f"vermagic={vermagic} "] if vermagic else [])
     info += ["retpoline=Y"] if retpoline else []
     text = 'static const char i[] __attribute__((section(".modinfo"), used)) = "' + "\\0".join(info) + '";\n'
     text += "struct version { unsigned long crc; char name[56]; };\n"
@@ -158,7 +159,8 @@ def driver_needs(m, crc):
     m.copy(m.path("ctl/objects/video.ko"), f"lib/modules/{RELEASE}/kernel/video.ko")
     for name in ("nv-linux.o", "nv-modeset-linux.o", "nvidia-uvm.ko", "nvidia-drm.ko"):
         kernel_name = {"nv-linux.o": "nvidia", "nv-modeset-linux.o": "nvidia_modeset"}.get(name, name[:-3].replace("-", "_"))
-        module(m.path(f"ctl/objects/{name}"), kernel_name, [("printk", crc)])
+        module(m.path(f"ctl/objects/{name}"), kernel_name, [("printk", crc)],
+               depends="" if kernel_name == "nvidia" else "nvidia")
 
 
 @story("a build whose symbols do not fit: code, symbol and both CRCs; nothing in the store, nothing loaded; then one that fits")

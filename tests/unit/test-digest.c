@@ -54,6 +54,22 @@ START_TEST(test_vectors)
 }
 END_TEST
 
+START_TEST(test_head)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        char hex[DIGEST_HEX_SIZE] = "";
+        _cleanup_close_ int fd = -EBADF;
+
+        tmproot_write(&t, "f", "abcdef");
+        fd = open_below(&t, "f");
+        ck_assert_int_eq(digest_head_fd(fd, 3, hex), 0);
+        ck_assert_str_eq(hex, vectors[1].sha256);
+        ck_assert_int_eq(digest_head_fd(fd, 4, hex), -ENODATA); /* three are left */
+        ck_assert_int_eq(digest_head_fd(fd, 0, hex), 0);
+        ck_assert_str_eq(hex, vectors[0].sha256);
+}
+END_TEST
+
 /* More than one buffer: a million times 'a', and the size is optional. */
 START_TEST(test_large)
 {
@@ -108,5 +124,5 @@ START_TEST(test_unreadable)
 }
 END_TEST
 
-UNIT_MAIN("digest", UNIT_LOOP(test_vectors, ELEMENTSOF(vectors)), UNIT_TEST(test_large),
-                UNIT_TEST(test_unreadable))
+UNIT_MAIN("digest", UNIT_TEST(test_head), UNIT_LOOP(test_vectors, ELEMENTSOF(vectors)),
+                UNIT_TEST(test_large), UNIT_TEST(test_unreadable))

@@ -15,11 +15,11 @@
 #define KEY(flags, name, id)                                                                                \
         "0f6d1f9a " flags "     1 perm 1f030000     0     0 asymmetri " name ": " id                        \
         ": X509.rsa bb419ea1 []\n"
-#define OTHERS                                                                                                \
-        KEYRING(".blacklist", "1")                                                                            \
-        KEYRING("_uid_ses.0",                                                                                 \
-                        "1") "10a8f5a3 I------     1 perm 1f010000     0     0 user      invocation_id: 16\n" \
-                             "1a3b I--Q---\n\n"
+#define OTHERS                                                                                              \
+        KEYRING(".blacklist", "1")                                                                          \
+        KEYRING("_uid_ses.0", "1")                                                                          \
+        "10a8f5a3 I------     1 perm 1f010000     0     0 user      invocation_id: 16\n"                    \
+        "1a3b I--Q---\n\n"
 
 static const Signer ours = { .name = (char *)"Our Key",
         .issuer = (char *)"Our Key",
@@ -175,6 +175,20 @@ START_TEST(test_explain)
 }
 END_TEST
 
+START_TEST(test_summarize)
+{
+        EnforcementFacts f = { .sig_enforce = KNOWN_YES };
+        _cleanup_free_ char *none = NULL, *made = NULL, *later = NULL;
+
+        ck_assert_int_eq(enforcement_summarize(&f, NULL, true, &none), 0);
+        ck_assert_str_eq(none, "enforced (module.sig_enforce), build unsigned");
+        ck_assert_int_eq(enforcement_summarize(&f, &ours, true, &made), 0);
+        ck_assert_str_eq(made, "enforced (module.sig_enforce), build signed by 'Our Key'");
+        ck_assert_int_eq(enforcement_summarize(&f, &ours, false, &later), 0);
+        ck_assert_str_eq(later, "enforced (module.sig_enforce), build to be signed by 'Our Key'");
+}
+END_TEST
+
 /* Machines. NULL: there is no such file. */
 static const struct {
         const char *sig_enforce, *lockdown, *cmdline,
@@ -253,4 +267,5 @@ END_TEST
 UNIT_MAIN("enforcement", UNIT_LOOP(test_keys, ELEMENTSOF(key_lists)),
                 UNIT_LOOP(test_judge, ELEMENTSOF(cases)), UNIT_TEST(test_names),
                 UNIT_LOOP(test_describe, ELEMENTSOF(descriptions)), UNIT_TEST(test_explain),
-                UNIT_LOOP(test_read, ELEMENTSOF(machines)), UNIT_TEST(test_read_no_parameter))
+                UNIT_TEST(test_summarize), UNIT_LOOP(test_read, ELEMENTSOF(machines)),
+                UNIT_TEST(test_read_no_parameter))

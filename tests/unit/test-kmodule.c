@@ -240,20 +240,20 @@ START_TEST(test_host_vermagic)
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
         _cleanup_free_ char *vermagic = NULL, *again = NULL, *elsewhere = NULL;
 
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic), KMODULE_E_ABSENT);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
         tmproot_write(&t, TREE "/modules.dep", "");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic), KMODULE_E_ABSENT);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
         tmproot_write(&t, TREE "/modules.dep", ":\n\nkernel/gone.ko:\n");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic), KMODULE_E_ABSENT);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
 
         add_host(&t);
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic), 0);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), 0);
         ck_assert_str_eq(vermagic, VERMAGIC);
         tmproot_write(&t, TREE "/modules.dep", "kernel/gone.ko: kernel/drm.ko\nkernel/drm.ko:\n");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &again), 0);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &again, NULL), 0);
         ck_assert_str_eq(again, VERMAGIC);
         tmproot_write(&t, TREE "/modules.dep", "/" TREE "/kernel/drm.ko:");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &elsewhere), 0);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &elsewhere, NULL), 0);
 }
 END_TEST
 

@@ -22,6 +22,8 @@ typedef struct Machine {
         TreeFacts tree;
         TreeFactsList trees;
         TreeJudgement tree_judgement;
+        EnforcementFacts enforcement;
+        SigningFact signing;
         ServiceFacts services;
         PlanFacts facts;
         Plan plan;
@@ -51,6 +53,8 @@ static void machine_init(Machine *m)
                 .excluded = &m->excluded,
                 .modules = &m->modules,
                 .builds = &m->builds,
+                .enforcement = &m->enforcement,
+                .signing = &m->signing,
                 .sources = &m->sources,
                 .source = &m->source_judgement,
                 .trees = &m->trees,
@@ -69,6 +73,8 @@ static void machine_done(Machine *m)
         module_facts_done(&m->modules);
         strv_free(m->owned);
         build_manifests_done(&m->builds);
+        enforcement_facts_done(&m->enforcement);
+        signing_fact_done(&m->signing);
         service_facts_done(&m->services);
 }
 #define _cleanup_machine_ _cleanup_(machine_done)
@@ -780,6 +786,177 @@ START_TEST(test_wish)
 }
 END_TEST
 
+/*
+ * Signatures. Builds of the store, oldest first: u unsigned, o signed by our
+ * key, v by the vendor's. The configured key: no, ok, bad (it does not match),
+ * gone (its certificate cannot be read either). The kernel: off enforces
+ * nothing, vendor and both have these keys, unsure does not show its keys.
+ */
+typedef struct SigningCase {
+        const char *builds, *key, *kernel;
+        Code code;
+        int build, base; /* which of the builds; -1: none */
+        const char *stages;
+} SigningCase;
+
+#define SIGN "linking publishing "
+
+static const SigningCase signing_cases[] = {
+        { "", "no", "off", CODE_OK, -1, -1, BUILD LIVE },
+        { "u", "no", "off", CODE_OK, 0, -1, LIVE },
+        { "o", "no", "off", CODE_OK, 0, -1, LIVE },
+        /* A key: what is made is signed, what is there is signed without compiling. */
+        { "", "ok", "off", CODE_OK, -1, -1, BUILD LIVE },
+        { "u", "ok", "off", CODE_OK, -1, 0, SIGN LIVE },
+        { "v", "ok", "off", CODE_OK, -1, 0, SIGN LIVE },
+        { "o", "ok", "off", CODE_OK, 0, -1, LIVE },
+        { "ou", "ok", "off", CODE_OK, 0, -1, LIVE },
+        { "oov", "ok", "off", CODE_OK, 1, -1, LIVE },
+        /* A key that is of no use stops a build, but not a load. */
+        { "", "bad", "off", CODE_KEY_UNUSABLE, -1, -1, "" },
+        { "", "gone", "off", CODE_KEY_UNUSABLE, -1, -1, "" },
+        { "u", "bad", "off", CODE_OK, 0, -1, LIVE },
+        { "uo", "bad", "off", CODE_OK, 1, -1, LIVE },
+        { "ou", "bad", "off", CODE_OK, 0, -1, LIVE },
+        { "u", "gone", "off", CODE_OK, 0, -1, LIVE },
+        /* Enforced: refused before anything is compiled or loaded. */
+        { "", "no", "vendor", CODE_SIGNATURE_REQUIRED, -1, -1, "" },
+        { "u", "no", "vendor", CODE_SIGNATURE_REQUIRED, 0, -1, "" },
+        { "o", "no", "vendor", CODE_SIGNATURE_REQUIRED, 0, -1, "" },
+        { "", "ok", "vendor", CODE_SIGNATURE_REQUIRED, -1, -1, "" },
+        { "u", "ok", "vendor", CODE_SIGNATURE_REQUIRED, -1, 0, "" },
+        { "o", "ok", "vendor", CODE_SIGNATURE_REQUIRED, -1, 0, "" },
+        { "u", "bad", "vendor", CODE_KEY_UNUSABLE, -1, 0, "" },
+        { "", "gone", "both", CODE_KEY_UNUSABLE, -1, -1, "" },
+        { "u", "no", "unsure", CODE_SIGNATURE_REQUIRED, 0, -1, "" },
+        /* Enforced, and a build or a key that the kernel takes. */
+        { "v", "no", "vendor", CODE_OK, 0, -1, LIVE },
+        { "vu", "no", "vendor", CODE_OK, 0, -1, LIVE },
+        { "vu", "ok", "vendor", CODE_OK, 0, -1, LIVE },
+        { "vo", "ok", "vendor", CODE_OK, 0, -1, LIVE },
+        { "", "ok", "both", CODE_OK, -1, -1, BUILD LIVE },
+        { "u", "ok", "both", CODE_OK, -1, 0, SIGN LIVE },
+        { "uov", "ok", "both", CODE_OK, 1, -1, LIVE },
+        { "o", "gone", "both", CODE_OK, 0, -1, LIVE },
+        /* Enforced, and whether the key is known cannot be told: the kernel decides. */
+        { "o", "no", "unsure", CODE_OK, 0, -1, LIVE },
+        { "", "ok", "unsure", CODE_OK, -1, -1, BUILD LIVE },
+        { "u", "ok", "unsure", CODE_OK, -1, 0, SIGN LIVE },
+};
+
+static const Signer our_key = { .name = (char *)"Our Key",
+        .issuer = (char *)"Our Key",
+        .serial = (char *)"01",
+        .key_id = (char *)"aa",
+        .fingerprint = (char *)"f1" };
+static const Signer vendor_key = { .name = (char *)"Vendor",
+        .issuer = (char *)"Vendor",
+        .serial = (char *)"02",
+        .key_id = (char *)"bb",
+        .fingerprint = (char *)"f2" };
+
+static void set_key(Machine *m, const char *key)
+{
+        m->signing.wanted = !streq(key, "no");
+        if (m->signing.wanted && !streq(key, "gone"))
+                ck_assert_int_eq(signer_copy(&our_key, &m->signing.signer), 0);
+        if (streq(key, "bad") || streq(key, "gone")) {
+                m->signing.code = CODE_KEY_UNUSABLE;
+                m->signing.detail = strdup("it is broken");
+        }
+}
+
+static void set_kernel(Machine *m, const char *kernel)
+{
+        m->enforcement.sig_enforce = streq(kernel, "off") ? KNOWN_NO : KNOWN_YES;
+        m->enforcement.all_keys = !streq(kernel, "unsure");
+        if (streq(kernel, "vendor") || streq(kernel, "both"))
+                ck_assert_int_eq(strv_push(&m->enforcement.keys, "bb"), 0);
+        if (streq(kernel, "both"))
+                ck_assert_int_eq(strv_push(&m->enforcement.keys, "aa"), 0);
+}
+
+static void machine_sign(Machine *m, const SigningCase *k)
+{
+        machine_init(m);
+        for (size_t i = 0; k->builds[i]; i++) {
+                BuildManifest *b = add_build(m, "535.261.03");
+
+                b->created = str_format("2026-11-%02zuT00:00:00Z", i + 1);
+                if (k->builds[i] != 'u')
+                        ck_assert_int_eq(signer_copy(k->builds[i] == 'o' ? &our_key : &vendor_key,
+                                                         &b->signer),
+                                        0);
+        }
+        set_key(m, k->key);
+        set_kernel(m, k->kernel);
+}
+
+START_TEST(test_signing)
+{
+        const SigningCase *k = &signing_cases[_i];
+        _cleanup_free_ char *got = NULL;
+        _cleanup_machine_ Machine m;
+        bool makes;
+
+        machine_sign(&m, k);
+        make(&m);
+        ck_assert_msg(m.plan.code == k->code, "%s: %s", code_to_string(m.plan.code), strna(m.plan.detail));
+        ck_assert_int_eq(m.plan.detail != NULL, k->code != CODE_OK);
+        ck_assert_ptr_eq(m.plan.build, k->build < 0 ? NULL : &m.builds.items[k->build]);
+        ck_assert_ptr_eq(m.plan.base, k->base < 0 ? NULL : &m.builds.items[k->base]);
+        got = running(&m.plan);
+        ck_assert_str_eq(got, k->stages);
+        makes = k->build < 0 && m.signing.wanted;
+        ck_assert_int_eq(m.plan.sign, makes);
+        ck_assert_ptr_nonnull(m.plan.signature);
+}
+END_TEST
+
+/* What is loaded as wanted stays, whatever its build is signed with, and whatever the kernel wants by now.
+ */
+START_TEST(test_signing_loaded)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_sign(&m, &signing_cases[_i]);
+        add_all_loaded(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(!m.plan.sign);
+        ck_assert_ptr_null(m.plan.base);
+        ck_assert_int_eq(m.plan.build != NULL, m.builds.n > 0);
+}
+END_TEST
+
+START_TEST(test_signing_words)
+{
+        static const SigningCase k = { .builds = "u", .key = "ok", .kernel = "both" };
+        _cleanup_machine_ Machine m;
+
+        machine_sign(&m, &k);
+        make(&m);
+        ck_assert_str_eq(m.plan.signature, "enforced (module.sig_enforce), build to be signed by 'Our Key'");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_COMPILE), "build build-535.261.03 only has to be signed");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_LINK), "sign build build-535.261.03 as 'Our Key'");
+
+        build_manifests_done(&m.builds);
+        make(&m);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_LINK),
+                        "interfaces with NVIDIA's core objects, signed as 'Our Key'");
+
+        strv_free(TAKE_PTR(m.enforcement.keys));
+        check_refusal(&m, CODE_SIGNATURE_REQUIRED,
+                        "Signatures are enforced (module.sig_enforce), and the kernel does not have the key of 'Our Key' "
+                        "(id aa) that the build to be made is signed with.");
+        m.signing.wanted = false;
+        signer_done(&m.signing.signer);
+        add_build(&m, "535.261.03");
+        check_refusal(&m, CODE_SIGNATURE_REQUIRED,
+                        "Signatures are enforced (module.sig_enforce), and build build-535.261.03 is not signed.");
+        ck_assert_str_eq(m.plan.signature, "enforced (module.sig_enforce), build unsigned");
+}
+END_TEST
+
 START_TEST(test_names)
 {
         for (PlanLoaded a = 0; a < _PLAN_LOADED_MAX; a++)
@@ -805,4 +982,6 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_taken_by_nouveau), UNIT_TEST(test_taken_beside_a_loaded_driver),
                 UNIT_TEST(test_taken_beside_a_foreign_driver), UNIT_TEST(test_not_taken),
                 UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again), UNIT_TEST(test_excluded_later),
-                UNIT_TEST(test_services), UNIT_TEST(test_wish), UNIT_TEST(test_names))
+                UNIT_TEST(test_wish), UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
+                UNIT_LOOP(test_signing_loaded, ELEMENTSOF(signing_cases)), UNIT_TEST(test_signing_words),
+                UNIT_TEST(test_names), UNIT_TEST(test_services))

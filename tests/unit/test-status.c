@@ -161,7 +161,8 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services", "problems" };
+                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services",
+                "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
