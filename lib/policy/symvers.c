@@ -79,7 +79,7 @@ static int append(Symvers *s, const SymversEntry *entry, Item **ret)
 int symvers_add(Symvers *s, const SymversEntry *entry)
 {
         _cleanup_free_ char *name = strdup(entry->name), *owner = strdup(entry->owner);
-        Item *item;
+        Item *item = NULL;
         int r;
 
         if (!name || !owner)
