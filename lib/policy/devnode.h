@@ -100,7 +100,7 @@ typedef struct DriverNodes {
         size_t n_gpus;
         int uvm_major, caps_major; /* -1: not registered */
         DevNodes caps;
-        DevNodes drm;       /* minors of GPUs that the driver drives */
+        DevNodes drm; /* minors of GPUs that the driver drives */
         bool lists_drm;
         char **drm_numbers; /* "226:0": all DRM minors that the kernel has, anybody's */
 } DriverNodes;

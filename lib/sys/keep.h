@@ -30,7 +30,8 @@ enum {
         KEEP_E_HIDDEN, /* a keeper lives in another pid namespace */
 };
 
-/* Makes the directory. Everybody may see the names in it, the files are root's. Returns 0 or a negative errno. */
+/* Makes the directory. Everybody may see the names in it, the files are root's. Returns 0 or a negative
+ * errno. */
 int keep_open_directory(const Root *root, int *ret_fd);
 
 /* Names of services that there are traces of. Returns 0 or a negative errno; no directory means none. */

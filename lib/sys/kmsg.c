@@ -197,7 +197,7 @@ static bool parse(char *line, KmsgRecord *ret)
 
 int kmsg_next(Kmsg *k, KmsgRecord *ret)
 {
-        char *line;
+        char *line = NULL;
         int r;
 
         do {
