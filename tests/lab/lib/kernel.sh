@@ -7,7 +7,7 @@
 # Modules that the machine needs or that a story may want; dependencies come along by themselves.
 # nouveau is there for a real conflict, vfio-pci for another one, the net filter ones for a Docker engine.
 KERNEL_MODULES=(
-        drm drm_kms_helper video i2c-core i2c-algo-bit backlight ipmi_msghandler ipmi_devintf nouveau vfio vfio-pci
+        drm drm_kms_helper video i2c-core i2c-algo-bit backlight ipmi_msghandler ipmi_devintf nouveau vfio vfio-pci pci-stub
         virtio_pci virtio_blk virtio_net virtio_console virtio_rng ext4 loop overlay squashfs fuse efivarfs
         bridge br_netfilter veth tun nf_nat nf_tables nft_compat nft_chain_nat nft_nat nft_masq nft_ct xt_MASQUERADE xt_conntrack
         xt_addrtype xt_mark xt_comment iptable_filter iptable_nat ip_tables
@@ -105,6 +105,9 @@ kernel_build_guest() {
         # Type information for BPF is made from debug information, and pahole fails where there is none.
         make -C "$headers/lib/modules/$kv/build" M="$dir/simgpu" KCFLAGS='-g0 -Werror' CONFIG_DEBUG_INFO_BTF_MODULES= modules
         cp -- "$dir/simgpu/simgpu.ko" "$to/updates/"
+        # Not where depmod finds it: the kernel's own nouveau is what udev loads.
+        mkdir -p -- "$dir/root/usr/lib/lab"
+        cp -- "$dir/simgpu/nouveau.ko" "$dir/root/usr/lib/lab/"
 
         # depmod -b looks below BASE/lib/modules; the machine has merged /usr, and an archive that is unpacked over another must
         # not turn its /lib from a link into a directory. Hence the link for depmod only.
