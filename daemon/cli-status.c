@@ -135,11 +135,27 @@ static void print_services(const Status *s)
         }
 }
 
+static void print_holders(const Status *s)
+{
+        _cleanup_strv_ char **lines = NULL;
+        const char *title = "  Held by:";
+
+        if (holders_describe(&s->holders, &lines) < 0)
+                return;
+        STRV_FOREACH (line, lines) {
+                (void)printf("%s %s\n", title, *line);
+                title = "          ";
+        }
+        if (s->n_holders > strv_length(lines))
+                (void)printf("           and more, see nvidia-driver holders\n");
+}
+
 void cli_print_status(const Cli *cli, const Status *s)
 {
         print_head(cli, s);
         print_plan(s);
         print_modules(s);
+        print_holders(s);
         print_gpus(s);
         print_services(s);
         STRV_FOREACH (problem, s->problems)

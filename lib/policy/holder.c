@@ -55,6 +55,30 @@ void holder_done(Holder *h)
         *h = (Holder){};
 }
 
+int holder_copy(const Holder *h, Holder *ret)
+{
+        Holder copy = { .pid = h->pid, .start = h->start, .uid = h->uid, .kind = h->kind, .fd = h->fd };
+        int r;
+
+        r = str_replace(&copy.user, h->user);
+        if (r == 0)
+                r = str_replace(&copy.command, h->command);
+        if (r == 0)
+                r = str_replace(&copy.home.unit, h->home.unit);
+        if (r == 0)
+                r = str_replace(&copy.home.container, h->home.container);
+        if (r == 0)
+                r = str_replace(&copy.home.pod, h->home.pod);
+        if (r == 0)
+                r = str_replace(&copy.node, h->node);
+        if (r) {
+                holder_done(&copy);
+                return err_trace(r);
+        }
+        *ret = copy;
+        return 0;
+}
+
 void holders_done(Holders *l)
 {
         for (size_t i = 0; i < l->n; i++)

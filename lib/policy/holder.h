@@ -54,6 +54,9 @@ void holder_home_done(HolderHome *h);
 void holder_done(Holder *h);
 void holders_done(Holders *l);
 
+/* Returns 0 or -ENOMEM. */
+int holder_copy(const Holder *h, Holder *ret);
+
 /* Takes over the content of *@h. Returns 0 or -ENOMEM; beyond HOLDERS_MAX it is dropped, and @l incomplete.
  */
 int holders_add(Holders *l, Holder *h);

@@ -33,6 +33,7 @@ void status_done(Status *s)
         module_facts_done(&s->modules);
         gpu_facts_done(&s->gpus);
         node_facts_done(&s->nodes);
+        holders_done(&s->holders);
         strv_free(s->problems);
         *s = (Status){};
 }

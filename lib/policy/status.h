@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "policy/facts.h"
+#include "policy/holder.h"
 
 typedef struct StatusStep {
         char *stage;
@@ -48,7 +49,10 @@ typedef struct Status {
         NodeFacts nodes;
         StatusService *services;
         size_t n_services;
-        char **problems; /* of the configuration and the store */
+        Holders holders;    /* who holds a driver that has to go, as far as it is known; not all if there are
+                               many */
+        uint64_t n_holders; /* processes among these and the others */
+        char **problems;    /* of the configuration and the store */
 } Status;
 
 void status_done(Status *s);

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/holdersjson.h"
 #include "sys/statusjson.h"
 
 /* json_string() refuses what is not UTF-8: a strange byte in a path must not lose the whole text. */
@@ -79,6 +80,37 @@ static json_t *gpu_to_json(const GpuFact *g, const NodeFacts *nodes)
         return o;
 }
 
+/* As "nvidia-driver holders --json" has them. */
+static json_t *holders_to_json(const Holders *holders)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < holders->n; i++) {
+                _cleanup_free_ char *line = NULL;
+
+                if (holders_line_holder(&holders->items[i], &line) == 0)
+                        (void)json_array_append_new(array, json_loads(line, 0, NULL));
+        }
+        return array;
+}
+
+static int parse_holders(json_t *root, Status *s)
+{
+        json_t *value;
+        size_t i;
+
+        json_array_foreach(json_object_get(root, "holders"), i, value)
+        {
+                char *line = json_dumps(value, JSON_COMPACT);
+                int r = line ? holders_line_parse(line, &s->holders) : 0;
+
+                free(line);
+                if (r < 0)
+                        return err_trace(r);
+        }
+        return 0;
+}
+
 static json_t *steps_to_json(const Status *s)
 {
         json_t *array = json_array();
@@ -143,6 +175,8 @@ int status_format(const Status *s, char **ret)
                 (void)json_array_append_new(gpus, gpu_to_json(&s->gpus.items[i], &s->nodes));
         (void)json_object_set_new(root, "gpus", gpus);
         (void)json_object_set_new(root, "services", services_to_json(s));
+        (void)json_object_set_new(root, "holders", holders_to_json(&s->holders));
+        (void)json_object_set_new(root, "holdingProcesses", json_integer((json_int_t)s->n_holders));
         set_list(root, "problems", s->problems);
 
         text = json_dumps(root, JSON_INDENT(2));
@@ -279,6 +313,9 @@ static int parse_lists(json_t *root, Status *s)
         json_array_foreach(json_object_get(root, "gpus"), i, value) if (r == 0) r = parse_gpu(value, s);
         json_array_foreach(json_object_get(root, "services"), i, value) if (r == 0)
                         r = parse_service(value, s);
+        s->n_holders = (uint64_t)json_integer_value(json_object_get(root, "holdingProcesses"));
+        if (r == 0)
+                r = parse_holders(root, s);
         return r ? r : get_list(root, "problems", &s->problems);
 }
 

@@ -141,6 +141,41 @@ START_TEST(test_home)
 }
 END_TEST
 
+START_TEST(test_copy)
+{
+        Holder h = {
+                .pid = 1,
+                .start = 2,
+                .uid = 3,
+                .user = strdup("u"),
+                .command = strdup("c"),
+                .home = { strdup("a.service"), strdup("b"), strdup("p") },
+                .node = strdup("/dev/nvidia0"),
+                .kind = HOLDER_MAPPING,
+                .fd = -1,
+        };
+        Holder copy = {}, none = {};
+
+        ck_assert_int_eq(holder_copy(&h, &copy), 0);
+        holder_done(&h);
+        ck_assert_int_eq(copy.pid, 1);
+        ck_assert_uint_eq(copy.start, 2);
+        ck_assert_uint_eq(copy.uid, 3);
+        ck_assert_str_eq(copy.user, "u");
+        ck_assert_str_eq(copy.command, "c");
+        ck_assert_str_eq(copy.home.unit, "a.service");
+        ck_assert_str_eq(copy.home.container, "b");
+        ck_assert_str_eq(copy.home.pod, "p");
+        ck_assert_str_eq(copy.node, "/dev/nvidia0");
+        ck_assert_int_eq(copy.kind, HOLDER_MAPPING);
+        ck_assert_int_eq(copy.fd, -1);
+        holder_done(&copy);
+        ck_assert_int_eq(holder_copy(&h, &none), 0);
+        ck_assert_ptr_null(none.command);
+        holder_done(&none);
+}
+END_TEST
+
 START_TEST(test_bound)
 {
         _cleanup_(holders_done) Holders l = {};
@@ -156,5 +191,5 @@ START_TEST(test_bound)
 END_TEST
 
 UNIT_MAIN("holder", UNIT_TEST(test_kinds), UNIT_TEST(test_arrange), UNIT_TEST(test_describe),
-                UNIT_TEST(test_describe_many), UNIT_LOOP(test_home, ELEMENTSOF(homes)),
+                UNIT_TEST(test_describe_many), UNIT_LOOP(test_home, ELEMENTSOF(homes)), UNIT_TEST(test_copy),
                 UNIT_TEST(test_bound))

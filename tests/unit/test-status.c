@@ -41,6 +41,20 @@ static void add_gpu(Status *s, const char *address, const char *driver)
         ck_assert_int_eq(node_facts_add(&s->nodes, &render), 0);
 }
 
+static void add_holder(Status *s, pid_t pid, HolderKind kind, int fd)
+{
+        Holder h = { .pid = pid,
+                .start = 123456789,
+                .uid = 1000,
+                .command = strdup("trainer"),
+                .home.unit = strdup("session-3.scope"),
+                .node = strdup("/dev/nvidia0"),
+                .kind = kind,
+                .fd = fd };
+
+        ck_assert_int_eq(holders_add(&s->holders, &h), 0);
+}
+
 static void fill(Status *s)
 {
         *s = (Status){
@@ -65,6 +79,9 @@ static void fill(Status *s)
         add_module(s, "nvidia_uvm", MOD_COMING, -1, "");
         add_gpu(s, "0000:01:00.0", "nvidia");
         add_gpu(s, "0000:02:00.0", NULL);
+        add_holder(s, 4711, HOLDER_FD, 5);
+        add_holder(s, 4712, HOLDER_MAPPING, -1);
+        s->n_holders = 300;
         ck_assert_int_eq(strv_push(&s->problems, "driverd.conf:3: no such key"), 0);
         ck_assert_int_eq(status_add_service(s,
                                          &(StatusService){
@@ -138,6 +155,13 @@ START_TEST(test_round_trip)
         ck_assert(!back.services[1].required);
         ck_assert_int_eq(back.services[1].pid, 0);
         ck_assert_ptr_null(back.services[1].last_end);
+        ck_assert_uint_eq(back.holders.n, 2);
+        ck_assert_uint_eq(back.n_holders, 300);
+        ck_assert_int_eq(back.holders.items[0].pid, 4711);
+        ck_assert_int_eq(back.holders.items[0].fd, 5);
+        ck_assert_uint_eq(back.holders.items[1].start, 123456789);
+        ck_assert_int_eq(back.holders.items[1].kind, HOLDER_MAPPING);
+        ck_assert_str_eq(back.holders.items[1].home.unit, "session-3.scope");
 }
 END_TEST
 
@@ -161,8 +185,8 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services",
-                "problems" };
+                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services", "holders",
+                "holdingProcesses", "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
