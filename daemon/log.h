@@ -41,5 +41,6 @@ void log_fatal(Log *log, int error, const char *what);
 #define LOG_ID_STATE   "5f0c2b0a6d5e4c0f9d6a37d6b8b0b5a1"
 #define LOG_ID_READY   "a2b7c0de5c0e4a9f8c1d6f3a1d2e9c44"
 #define LOG_ID_FAILURE "c7f7ad1e0f6b4d2b9a54b8a3f0c1e7d9"
+#define LOG_ID_HOLDER  "3d1f6c1b9c0a4f3e8e5b7a2d94c6f018"
 #define LOG_ID_STOPPED "0d7b2b8f3c1a4e6b8e9f5d4c3b2a1908"
 #define LOG_ID_GPU     "aa581a103d3a411485e7997327c47faa"

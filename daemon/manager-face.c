@@ -38,6 +38,7 @@ static Code shown_code(const Manager *m)
 
 static char *state_text(Manager *m)
 {
+        _cleanup_free_ char *holders = NULL;
         Code code = shown_code(m);
         const ModuleFact *nvidia = module_facts_find(&m->facts.modules, "nvidia");
         const char *version = m->loading_manifest.driver_version;
@@ -52,7 +53,11 @@ static char *state_text(Manager *m)
                                          : "",
                                 m->facts.gpus.n, m->facts.gpus.n == 1 ? "" : "s",
                                 m->plan.foreign ? ", foreign" : "");
-        if (code != CODE_OK)
+        holders = m->fsm.state == FSM_BUSY ? holding_brief(m) : NULL;
+        if (holders)
+                text = str_format("%s: the driver has to go and is in use by %s",
+                                fsm_state_to_string(m->fsm.state), holders);
+        else if (code != CODE_OK)
                 text = str_format("%s: %s (%s)", fsm_state_to_string(m->fsm.state), code_sentence(code),
                                 code_to_string(code));
         else
@@ -124,7 +129,11 @@ void manager_face_state(Manager *m, FsmState before)
         manager_history_state(m, before);
         log_field(m->log, "STATE", fsm_state_to_string(state));
         log_field(m->log, "CODE", code_to_string(shown_code(m)));
-        if (state == FSM_BACKOFF || state == FSM_BUSY) {
+        if (state == FSM_BUSY) {
+                log_message(m->log, LOG_WARNING, LOG_ID_STATE,
+                                "State %s -> %s, until nobody uses the driver.", fsm_state_to_string(before),
+                                fsm_state_to_string(state));
+        } else if (state == FSM_BACKOFF) {
                 _cleanup_free_ char *delay = str_from_usec(
                                 backoff_delay(&m->fsm.config.retry, m->fsm.attempt));
 
@@ -230,6 +239,8 @@ int manager_fill_status(Manager *m, Status *s)
                         r = strv_push(&s->problems, *problem);
         if (r == 0)
                 r = facts_fill_status(m->root, m->config, s);
+        if (r == 0)
+                r = holding_fill_status(m, s);
         if (r == 0 && m->udev)
                 r = udevmon_enumerate(m->udev, m->root, &s->nodes);
         return err_trace(r);
@@ -254,7 +265,9 @@ void manager_face_exit(Manager *m)
         manager_history_ended(m);
         if (code == CODE_OK) {
                 log_message(m->log, LOG_NOTICE, LOG_ID_STOPPED, "Stopped, the driver is %s.",
-                                m->plan.foreign ? "left as it was found" : "unloaded");
+                                m->kept           ? "left: this kernel cannot unload modules"
+                                : m->plan.foreign ? "left as it was found"
+                                                  : "unloaded");
                 return;
         }
         if (failure_write(m->root, code, m->detail) < 0)

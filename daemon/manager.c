@@ -123,6 +123,8 @@ static void enter_stopping(Manager *m)
         notify_sendf("STOPPING=1");
         m->build = build_free(m->build);
         stage_devices_leave(m);
+        stage_busy_leave(m);
+        holding_forget(m);
         stage_services_end(m, stop_when_idle);
 }
 
@@ -155,6 +157,7 @@ static void enter(Manager *m)
                 stage_services_enter(m);
                 return;
         case FSM_READY:
+                holding_forget(m);
                 stage_devices_leave(m);
                 manager_face_ready(m);
                 stage_adopt_ready(m);
@@ -175,13 +178,16 @@ static void enter(Manager *m)
                 return;
         case FSM_BACKOFF:
         case FSM_FAILED:
+                holding_forget(m);
                 /* A full disk is not to become fuller with every attempt. */
                 m->build = build_free(m->build);
                 discard_staging(m);
                 return;
+        case FSM_BUSY:
+                stage_busy_enter(m);
+                return;
         case FSM_START:
         case FSM_DEGRADED:
-        case FSM_BUSY:
         case FSM_STUCK:
         case FSM_STOPPED:
         case _FSM_STATE_MAX:
@@ -357,6 +363,8 @@ Manager *manager_free(Manager *m)
 
         if (m->event)
                 forget_attempt(m);
+        stage_busy_leave(m);
+        holding_forget(m);
         m->state_timer = sd_event_source_disable_unref(m->state_timer);
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
         watch_kernel_stop(m);

@@ -11,6 +11,7 @@
 
 #include "build.h"
 #include "facts.h"
+#include "holding.h"
 #include "job.h"
 #include "log.h"
 #include "loop.h"
@@ -18,6 +19,7 @@
 #include "policy/fsm.h"
 #include "policy/health.h"
 #include "policy/plan.h"
+#include "policy/stopping.h"
 #include "policy/verdict.h"
 #include "signing.h"
 #include "sys/pidlock.h"
@@ -39,7 +41,6 @@ typedef struct ModuleWork {
         char **evidence; /* kernel log lines of the last operation */
         unsigned retries;
         usec_t began;
-        usec_t deadline; /* of an unload, for BUSY */
         sd_event_source *again;
         void (*next)(Manager *m);
         unsigned token; /* of the stage that the side jobs belong to */
@@ -103,7 +104,11 @@ struct Manager {
 
         Services *services; /* stage-services.h */
         ModuleWork work;
-        char **owned;   /* modules we loaded, for the unload */
+        char **owned; /* modules we loaded, for the unload */
+        Stopping stopping;
+        Holding holding;
+        sd_event_source *busy_timer;
+        bool kept;      /* this kernel does not let the driver go */
         bool discarded; /* STOPPING has removed what was left in staging */
         Code exit_code;
 
@@ -222,6 +227,10 @@ void stage_clear_unblock(Manager *m);
 
 /* stage-unload.c: the second half of CLEAR, and UNLOAD */
 void stage_unload_enter(Manager *m);
+
+/* stage-busy.c: BUSY */
+void stage_busy_enter(Manager *m);
+void stage_busy_leave(Manager *m);
 
 /* module-work.c: helper runs, shared by the two */
 int module_work_run(Manager *m, char **argv, void (*next)(Manager *m));

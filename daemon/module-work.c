@@ -16,8 +16,8 @@
 #include "policy/verdict.h"
 #include "sys/sysmod.h"
 
-/* The stop that follows a slow stop of services still gets this. */
-#define UNLOAD_LEAST (2 * USEC_PER_SEC)
+/* What a stop leaves to an operation that begins when its time is nearly over. */
+#define OPERATION_LEAST (2 * USEC_PER_SEC)
 
 /* How often to look for a module that has been on its way for very long. */
 #define STUCK_DELAY (500 * USEC_PER_MSEC)
@@ -110,17 +110,14 @@ static void on_helper_exit(void *userdata, const JobResult *result)
         m->work.next(m);
 }
 
-/* Once a stop is wanted, what takes longer than the rest of its time is stuck; but some time it gets. */
-static usec_t operation_limit(Manager *m)
+/* When an operation that began at @began is stuck: once a stop is wanted, as soon as that has to end. */
+static usec_t operation_due(const Manager *m, usec_t began)
 {
-        usec_t now = manager_now(m), least = MIN(m->config->stop_timeout, UNLOAD_LEAST),
-               left = m->fsm.stop_due > now ? m->fsm.stop_due - now : 0;
+        usec_t limit = usec_add(began, m->config->load_timeout);
 
-        if (!m->fsm.stop_wanted)
-                return m->config->load_timeout;
-        if (m->fsm.config.patient)
-                return MIN(m->config->load_timeout, m->config->stop_timeout);
-        return MIN(m->config->load_timeout, MAX(left, least));
+        if (!m->fsm.stop_wanted || m->fsm.config.patient)
+                return limit;
+        return MIN(limit, MAX(m->fsm.stop_due, usec_add(began, OPERATION_LEAST)));
 }
 
 int module_work_run(Manager *m, char **argv, void (*next)(Manager *m))
@@ -128,8 +125,12 @@ int module_work_run(Manager *m, char **argv, void (*next)(Manager *m))
         static const JobHandler handler = {
                 .on_line = on_line, .on_overdue = on_overdue, .on_exit = on_helper_exit
         };
+        usec_t now = manager_now(m), due = operation_due(m, now);
         JobSpec spec = {
-                .argv = argv, .overdue = operation_limit(m), .untouchable = true, .log_fd = -EBADF
+                .argv = argv,
+                .overdue = due == USEC_INFINITY ? USEC_INFINITY : due - now,
+                .untouchable = true,
+                .log_fd = -EBADF,
         };
 
         m->work.reported = false;
@@ -175,7 +176,7 @@ void module_work_wait(Manager *m, usec_t delay, void (*next)(Manager *m))
 
         if (!m->work.moving)
                 m->work.moving = now;
-        if (!m->work.reported && now - m->work.moving >= operation_limit(m)) {
+        if (!m->work.reported && now >= operation_due(m, m->work.moving)) {
                 module_work_report_stuck(m);
                 manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
         }

@@ -5,71 +5,164 @@
  * dictates, one helper run each. What was asked for is not what counts: after
  * each run the kernel's own list is read again (trap T3).
  *
- * A module in use is tried again until the deadline, then the stage ends busy
- * and the rest stays as it is. Modules that we did not load are never touched.
+ * What to do about those who hold the driver is decided in policy/stopping.h.
+ * They are looked for as soon as the driver is found in use, beside everything
+ * else: the deadline holds even if nobody ever answers. Modules that we did not
+ * load are never touched, but for those that only ride on ours.
  */
+
+#include <signal.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "loaded.h"
 #include "manager.h"
 #include "policy/modorder.h"
+#include "policy/modstack.h"
+#include "policy/stopping.h"
 #include "policy/verdict.h"
 #include "sys/sysmod.h"
 
 #define RETRY_DELAY (100 * USEC_PER_MSEC)
 
-static void unload_next(Manager *m);
+#define HOLDERS_LEAST (2 * USEC_PER_SEC)
+#define STOP_RESERVE  (500 * USEC_PER_MSEC)
 
-static void finish(Manager *m)
+/* Whoever has waited for so long does not mind half a second more. */
+#define PATIENT_AFTER (10 * USEC_PER_SEC)
+#define PATIENT_DELAY (500 * USEC_PER_MSEC)
+
+static void look(Manager *m);
+
+static bool is_clearing(const Manager *m)
+{
+        return (m->fsm.state == FSM_STUCK ? m->fsm.stuck_in : m->fsm.state) == FSM_CLEAR;
+}
+
+/* Before the stop has to be over: what follows takes its time, too. But services may have left nothing of
+ * it. */
+static usec_t stop_deadline(const Manager *m)
+{
+        usec_t timeout = m->config->stop_timeout, least = MIN(timeout / 2, HOLDERS_LEAST);
+
+        return MAX(m->fsm.stop_due, usec_add(m->work.began, least)) - MIN(timeout / 8, STOP_RESERVE);
+}
+
+/* Anew with each look: a stop may come in the middle of a roll-back. */
+static void set_terms(Manager *m)
+{
+        const Config *c = m->config;
+        Stopping *s = &m->stopping;
+        bool stop = m->fsm.stop_wanted;
+
+        s->policy = stop ? c->stop_policy : STOP_POLICY_LEAVE;
+        s->kill = c->stop_kill;
+        s->grace = c->stop_grace;
+        s->drop_drm = stop;
+        s->hasty = !stop;
+        if (!stop)
+                s->deadline = usec_add(m->work.began, c->load_timeout);
+        else if (s->policy == STOP_POLICY_WAIT)
+                s->deadline = USEC_INFINITY;
+        else
+                s->deadline = stop_deadline(m);
+}
+
+static void end(Manager *m)
 {
         _cleanup_free_ char *names = strv_join(m->work.order, ", "),
                             *took = str_from_usec(manager_now(m) - m->work.began);
 
         if (m->work.order)
                 log_info(m->log, "Unloaded %s in %s.", strna(names), strna(took));
+        manager_progress(m, NULL);
+}
+
+static void finish(Manager *m)
+{
+        end(m);
+        holding_forget(m);
         m->owned = strv_free(m->owned);
         if (loaded_forget(m->root) < 0)
                 log_warning(m->log, "The record of loaded modules could not be removed, ignoring.");
         stage_firmware_withdraw(m);
-        manager_progress(m, NULL);
         stage_clear_release(m);
 }
 
-static char *describe_use(const ModuleUse *use)
+/* It would be the same after any number of stops: that is no failure of this one. */
+static void keep(Manager *m)
 {
-        _cleanup_free_ char *holders = strv_join(use->holders, ", ");
-
-        if (use->users < 0)
-                return str_format("%s (this kernel cannot unload modules)", use->name);
-        if (isempty(holders))
-                return str_format("%s (%d open)", use->name, use->users);
-        return str_format("%s (held by module %s)", use->name, holders);
+        end(m);
+        holding_forget(m);
+        m->kept = true;
+        manager_stage_done(m);
 }
 
-static void report_busy(Manager *m, const ModuleFacts *facts)
+static void report_busy(Manager *m, const ModuleFacts *facts, char *const *removable)
 {
-        _cleanup_strv_ char **list = NULL;
-        _cleanup_free_ char *text = NULL;
-        ModuleUses uses = {};
+        _cleanup_free_ char *text = holding_describe(m, facts, removable);
 
-        if (modorder_uses(facts, m->owned, &uses) == 0)
-                for (size_t i = 0; i < uses.n; i++)
-                        (void)strv_push_consume(&list, describe_use(&uses.items[i]));
-        text = strv_join(list, ", ");
-        module_uses_done(&uses);
-
+        end(m);
         (void)str_replace(&m->detail, text);
         log_code(m->log, LOG_WARNING, CODE_BUSY, text);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_BUSY, .token = m->fsm.token });
 }
 
-static void try_again(Manager *m, const ModuleFacts *facts)
+/* Not by our helper: that has its own deadline. */
+static void report_moving(Manager *m, const ModuleFacts *facts, char *const *removable)
 {
-        if (manager_now(m) + RETRY_DELAY >= m->work.deadline)
-                report_busy(m, facts);
+        STRV_FOREACH (name, removable) {
+                const ModuleFact *f = module_facts_find(facts, *name);
+
+                if (f && (f->state == MOD_COMING || f->state == MOD_GOING))
+                        (void)str_replace(&m->work.current, f->name);
+        }
+        m->work.moving = m->work.began;
+        module_work_report_stuck(m);
+        manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
+}
+
+static void look_again(Manager *m)
+{
+        usec_t now = manager_now(m), deadline = m->stopping.deadline,
+               delay = now - m->work.began > PATIENT_AFTER ? PATIENT_DELAY : RETRY_DELAY;
+
+        module_work_again(m, deadline > now ? MIN(delay, deadline - now) : delay, look);
+}
+
+static void show_waiting(Manager *m)
+{
+        _cleanup_free_ char *names = holding_brief(m),
+                            *text = names ? str_format("Waiting for %s to let go of the driver", names)
+                                          : NULL;
+
+        if (text)
+                manager_progress(m, text);
+}
+
+static void on_answered(Manager *m)
+{
+        m->stopping.answered = true;
+        show_waiting(m);
+}
+
+static void ask(Manager *m)
+{
+        int r = holding_ask(m, on_answered);
+
+        if (r < 0) {
+                log_warning(m->log, "Who holds the driver cannot be found out: %s.", strerror(-r));
+                m->stopping.answered = true;
+        }
+        look_again(m);
+}
+
+static void signal_more(Manager *m)
+{
+        if (evict_step(m))
+                module_work_again(m, USEC_PER_MSEC, signal_more);
         else
-                module_work_again(m, RETRY_DELAY, unload_next);
+                look_again(m);
 }
 
 static void on_deleted(Manager *m)
@@ -88,12 +181,13 @@ static void on_deleted(Manager *m)
                                 strempty(evidence));
                 return;
         }
+        m->stopping.refused = verdict == VERDICT_BUSY || verdict == VERDICT_RETRY;
         if (verdict == VERDICT_DONE) {
                 log_debug(m->log, "Module %s is unloaded.", m->work.current);
                 (void)strv_push(&m->work.order, m->work.current);
-                unload_next(m);
+                look(m);
         } else {
-                module_work_again(m, RETRY_DELAY, unload_next);
+                look_again(m);
         }
 }
 
@@ -102,6 +196,11 @@ static void delete_module(Manager *m, const char *name)
         _cleanup_free_ char *progress = str_format("Unloading %s", name);
         int r;
 
+        /* A GPU may fall off the bus while programs are waited for. */
+        if (watch_kernel_vetoes_unload(m))
+                return;
+        if (!strv_contains(m->owned, name))
+                log_notice(m->log, "Module %s goes with the driver, whoever loaded it.", name);
         manager_progress(m, progress);
         r = str_replace(&m->work.current, name);
         if (r == 0)
@@ -110,33 +209,74 @@ static void delete_module(Manager *m, const char *name)
                 manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
 }
 
-static void unload_next(Manager *m)
+static void act(Manager *m, StoppingMove move, const char *name, const ModuleFacts *facts,
+                char *const *removable)
 {
-        ModuleFacts facts = {};
+        switch (move) {
+        case STOPPING_UNLOAD:
+                delete_module(m, name);
+                return;
+        case STOPPING_ASK:
+                ask(m);
+                return;
+        case STOPPING_TERMINATE:
+        case STOPPING_KILL:
+                evict_begin(m, move == STOPPING_KILL ? SIGKILL : SIGTERM);
+                signal_more(m);
+                return;
+        case STOPPING_DONE:
+                finish(m);
+                return;
+        case STOPPING_KEPT:
+                keep(m);
+                return;
+        case STOPPING_BUSY:
+                report_busy(m, facts, removable);
+                return;
+        case STOPPING_STUCK:
+                report_moving(m, facts, removable);
+                look_again(m);
+                return;
+        case STOPPING_WAIT:
+        case _STOPPING_MOVE_MAX:
+        case _STOPPING_MOVE_INVALID:
+                look_again(m);
+                return;
+        }
+}
+
+static void look(Manager *m)
+{
+        _cleanup_(module_facts_done) ModuleFacts facts = {};
+        _cleanup_strv_ char **removable = NULL;
         const char *name = NULL;
+        StoppingMove move;
         int r;
 
+        /* The stop does the rest, on its own terms. */
+        if (is_clearing(m) && m->fsm.stop_wanted) {
+                manager_stage_done(m);
+                return;
+        }
+
         r = sysmod_list_family(m->root, &facts);
+        if (r == 0)
+                r = modstack_removable(&facts, m->owned, &removable);
         if (r < 0) {
                 manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
                 return;
         }
-
-        r = modorder_next_to_unload(&facts, m->owned, &name);
-        if (r == 0)
-                delete_module(m, name);
-        else if (r == MODORDER_E_DONE)
-                finish(m);
-        else
-                try_again(m, &facts);
-        module_facts_done(&facts);
+        set_terms(m);
+        move = stopping_next(&m->stopping, &facts, removable, manager_now(m), &name);
+        act(m, move, name, &facts, removable);
 }
 
 void stage_unload_enter(Manager *m)
 {
         module_work_reset(m);
         m->work.began = manager_now(m);
-        m->work.deadline = m->work.began + m->config->stop_timeout;
+        m->stopping = (Stopping){};
+        m->kept = false;
         if (!watch_kernel_vetoes_unload(m))
-                unload_next(m);
+                look(m);
 }

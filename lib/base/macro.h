@@ -35,6 +35,12 @@ typedef uint64_t usec_t;
 #define USEC_PER_HOUR   (60 * USEC_PER_MINUTE)
 #define NSEC_PER_USEC   ((usec_t)1000)
 
+/* "infinity" is a valid span of the configuration: a sum must not wrap around into the past. */
+static inline usec_t usec_add(usec_t a, usec_t b)
+{
+        return b > USEC_INFINITY - a ? USEC_INFINITY : a + b;
+}
+
 #define TAKE_PTR(p)                                                                                         \
         ({                                                                                                  \
                 typeof(p) _taken = (p);                                                                     \

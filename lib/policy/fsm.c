@@ -115,15 +115,9 @@ static void enter_end(Fsm *fsm, FsmState state, Code code, usec_t now, FsmAction
         act(actions, (FsmAction){ .type = FSM_ACT_EXIT, .code = code });
 }
 
-/* "infinity" is a valid span of the configuration: a sum must not wrap around into the past. */
-static usec_t later(usec_t now, usec_t delay)
-{
-        return delay > USEC_INFINITY - now ? USEC_INFINITY : now + delay;
-}
-
 static void act_timer(FsmActions *actions, usec_t now, usec_t delay)
 {
-        act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = later(now, delay) });
+        act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = usec_add(now, delay) });
 }
 
 static void enter_check(Fsm *fsm, usec_t now, FsmActions *actions)
@@ -310,7 +304,7 @@ static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
         if (fsm->stop_wanted)
                 return;
         fsm->stop_wanted = true;
-        fsm->stop_due = later(now, fsm->config.stop_deadline);
+        fsm->stop_due = usec_add(now, fsm->config.stop_deadline);
 
         switch (fsm->state) {
         case FSM_CLEAR:

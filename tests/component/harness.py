@@ -268,9 +268,12 @@ class Machine:
 
     def put(self, name, text, mode=0o644):
         os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), "w", encoding="utf-8") as f:
+        # In one step: sysfs and procfs are never seen half written.
+        part = self.path(f"{name}.part")
+        with open(part, "w", encoding="utf-8") as f:
             f.write(text)
-        os.chmod(self.path(name), mode)
+        os.chmod(part, mode)
+        os.rename(part, self.path(name))
 
     def get(self, name):
         with open(self.path(name), encoding="utf-8", errors="replace") as f:
