@@ -89,7 +89,8 @@ def gate(root, name):
         return
     with open(os.path.join(root, f"ctl/at-{name}"), "w", encoding="ascii"):
         pass
-    with open(fifo, "rb", buffering=0) as f:
+    # It may be opened, and thereby be gone, at this very moment.
+    with contextlib.suppress(FileNotFoundError), open(fifo, "rb", buffering=0) as f:
         f.read(1)
 
 
