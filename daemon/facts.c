@@ -125,6 +125,20 @@ static int gather_services(const Root *root, const Config *config, ServiceFacts 
         return err_trace(r);
 }
 
+/* Only where somebody else loaded what we would have configured: a difference is told. */
+static int gather_foreign_parameters(const Root *root, const Config *config, Facts *f)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < f->modules.n; i++) {
+                ModuleFact *m = &f->modules.items[i];
+
+                if (!strv_contains(f->owned, m->name) && config_module_parameters(config, m->name))
+                        r = sysmod_read_parameters(root, m->name, &m->parameters);
+        }
+        return err_trace(r);
+}
+
 int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
 {
         int r;
@@ -138,7 +152,9 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         if (r == 0)
                 r = sysmod_list_family(root, &f->modules);
         if (r == 0)
-                r = loaded_read(root, &f->owned);
+                r = loaded_read_with(root, &f->modules, &f->owned);
+        if (r == 0)
+                r = gather_foreign_parameters(root, config, f);
         if (r == 0)
                 r = gather_services(root, config, &f->services);
         if (r == 0)

@@ -8,6 +8,7 @@
  */
 
 #include "base/root.h"
+#include "policy/facts.h"
 
 /*
  * Reads the names, with '_'. A record of another boot counts as none.
@@ -15,8 +16,18 @@
  */
 int loaded_read(const Root *root, char ***ret);
 
-/* Writes the record, before the first of @names is loaded. Returns 0 or a negative errno. */
-int loaded_write(const Root *root, char *const *names);
+/*
+ * The same, and what each of @modules that is on record was loaded with goes
+ * into its loaded_with; a record of an older version does not tell.
+ */
+int loaded_read_with(const Root *root, ModuleFacts *modules, char ***ret);
+
+/*
+ * Writes the record, before the first of @names is loaded. @parameters is as
+ * long, or NULL if they are not known. Returns 0 or a negative errno.
+ */
+#define LOADED_UNKNOWN "\n" /* instead of a module's parameters; no line could have it */
+int loaded_write(const Root *root, char *const *names, char *const *parameters);
 
 /* Removes it. Returns 0 or a negative errno. */
 int loaded_forget(const Root *root);

@@ -16,6 +16,7 @@
 #include "manager.h"
 #include "paths.h"
 #include "policy/modorder.h"
+#include "policy/parameters.h"
 #include "policy/verdict.h"
 #include "sys/store.h"
 #include "sys/sysmod.h"
@@ -139,9 +140,19 @@ static void report(Manager *m)
                                 strna(m->loading_manifest.id), strna(took));
 }
 
+/* What is there already keeps what it was loaded with. */
+static const char *parameters_of(Manager *m, const char *name)
+{
+        const ModuleFact *before = module_facts_find(&m->facts.modules, name);
+
+        if (before && is_live(m, name))
+                return before->loaded_with ? before->loaded_with : LOADED_UNKNOWN;
+        return strempty(config_module_parameters(m->config, name));
+}
+
 static int record(Manager *m)
 {
-        _cleanup_strv_ char **names = NULL;
+        _cleanup_strv_ char **names = NULL, **parameters = NULL;
         int r;
 
         /* What was there before us and is not ours stays somebody else's. */
@@ -155,8 +166,11 @@ static int record(Manager *m)
                                 !strv_contains(names, str_underscore(copy)))
                         r = strv_push(&names, copy);
         }
+        STRV_FOREACH (name, names)
+                if (r == 0)
+                        r = strv_push(&parameters, parameters_of(m, *name));
         if (r == 0)
-                r = loaded_write(m->root, names);
+                r = loaded_write(m->root, names, parameters);
         if (r)
                 return err_trace(r);
         strv_free(m->owned);
@@ -246,6 +260,19 @@ static void on_side_changed(Manager *m)
                 begin(m);
 }
 
+/* A build that was made now was not there when the plan was. */
+static bool check_parameters(Manager *m)
+{
+        _cleanup_free_ char *detail = NULL;
+        int r = parameters_check(m->config, &m->loading_manifest, &detail);
+
+        if (r < 0)
+                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+        else if (r == 0)
+                manager_stage_failed(m, CODE_PARAMETER_UNKNOWN, "%s", detail);
+        return r > 0;
+}
+
 static int choose_build(Manager *m)
 {
         _cleanup_free_ char *reason = NULL;
@@ -270,6 +297,8 @@ void stage_load_enter(Manager *m)
         m->work.began = manager_now(m);
         m->work.waiting = true;
         r = choose_build(m);
+        if (r == 0 && !check_parameters(m))
+                return;
         if (r == 0)
                 r = module_order(m, &m->work.order, &needed);
         if (r == 0)

@@ -102,6 +102,8 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
 
         free(f->srcversion);
         strv_free(f->depends);
+        strv_free(f->parameters);
+        f->parameters = TAKE_PTR(info.parameters);
         f->srcversion = TAKE_PTR(info.srcversion);
         f->depends = TAKE_PTR(info.depends);
         kmodule_info_done(&info);

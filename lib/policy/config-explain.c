@@ -6,50 +6,9 @@
  * have to open the manual to see it.
  */
 
-#include <ctype.h>
-
 #include "base/str.h"
 #include "policy/config-table.h"
-
-enum { NAME_MAX_COMPARED = 32 }; /* longer names are not like any of ours */
-
-static unsigned letters_differ(char a, char b)
-{
-        return tolower((unsigned char)a) != tolower((unsigned char)b);
-}
-
-/* Levenshtein distance without regard to case; UINT32_MAX for names that are too long. */
-static unsigned distance(const char *a, const char *b)
-{
-        size_t n_a = strlen(a), n_b = strlen(b);
-        unsigned row[NAME_MAX_COMPARED + 1];
-
-        if (n_a > NAME_MAX_COMPARED || n_b > NAME_MAX_COMPARED)
-                return UINT32_MAX;
-
-        for (unsigned j = 0; j <= n_b; j++)
-                row[j] = j;
-
-        for (unsigned i = 1; i <= n_a; i++) {
-                unsigned diagonal = row[0];
-
-                row[0] = i;
-                for (unsigned j = 1; j <= n_b; j++) {
-                        unsigned above = row[j];
-
-                        row[j] = MIN(MIN(above, row[j - 1]) + 1,
-                                        diagonal + letters_differ(a[i - 1], b[j - 1]));
-                        diagonal = above;
-                }
-        }
-        return row[n_b];
-}
-
-/* Near means: at most a third of the letters are wrong. */
-static bool is_near(unsigned d, const char *name)
-{
-        return d <= MAX(strlen(name) / 3, (size_t)1);
-}
+#include "policy/nearest.h"
 
 static const char *nearest_section(const char *section)
 {
@@ -57,9 +16,9 @@ static const char *nearest_section(const char *section)
         unsigned best = UINT32_MAX;
 
         for (const ConfigSection *s = config_sections; s->name; s++) {
-                unsigned d = distance(section, s->name);
+                unsigned d = nearest_distance(section, s->name);
 
-                if (d < best && is_near(d, s->name)) {
+                if (d < best && nearest_is_near(d, s->name)) {
                         best = d;
                         nearest = s->name;
                 }
@@ -73,9 +32,9 @@ static const char *nearest_key(const char *section, const char *key)
         unsigned best = UINT32_MAX;
 
         for (const ConfigKey *k = config_keys; k->section; k++) {
-                unsigned d = distance(key, k->key);
+                unsigned d = nearest_distance(key, k->key);
 
-                if (streq(k->section, section) && d < best && is_near(d, k->key)) {
+                if (streq(k->section, section) && d < best && nearest_is_near(d, k->key)) {
                         best = d;
                         nearest = k->key;
                 }

@@ -21,6 +21,7 @@ void build_file_done(BuildFile *f)
         free(f->module);
         free(f->srcversion);
         strv_free(f->depends);
+        strv_free(f->parameters);
         free(f->interface);
         free(f->core);
         free(f->unsigned_sha256);

@@ -28,6 +28,7 @@ typedef struct BuildFile {
         char *module;          /* "nvidia-uvm" */
         char *srcversion;      /* as /sys/module/NAME/srcversion */
         char **depends;        /* modules it needs, as modinfo -F depends */
+        char **parameters;     /* names of those it has; NULL if it has none or that is not known */
         char *interface;       /* of a linked module: its part in the build, "nv-linux.o" */
         char *core;            /* and NVIDIA's, below the driver's source; among the inputs by this name */
         char *unsigned_sha256; /* 64 hex digits: without the signature at its end; NULL: there is none */

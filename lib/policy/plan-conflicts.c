@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "policy/claims.h"
+#include "policy/parameters.h"
 #include "policy/plan-internal.h"
 
 static int demand_reload(Plan *plan, const char *format, ...) _printf_(2, 3);
@@ -97,6 +98,77 @@ static int check_pins(const PlanFacts *facts, Plan *plan)
                                         gpu->address);
         }
         return err_trace(r);
+}
+
+/* Value as the kernel shows it now, by the name in @word ("name=value"); NULL if it does not. */
+static const char *shown_value(const ModuleFact *m, const char *name)
+{
+        STRV_FOREACH (line, m->parameters) {
+                size_t n = strcspn(*line, "=");
+                _cleanup_free_ char *shown = strndup(*line, n);
+
+                if (shown && (*line)[n] == '=' && modname_eq(shown, name))
+                        return *line + n + 1;
+        }
+        return NULL;
+}
+
+/* What somebody else loaded is judged by what the kernel shows; most parameters of nvidia it does not show.
+ */
+static int warn_of_foreign(Plan *plan, const ModuleFact *m, const char *wanted)
+{
+        _cleanup_strv_ char **words = NULL;
+        int r;
+
+        r = strv_split(wanted, " \t", &words);
+        STRV_FOREACH (word, words) {
+                size_t n = strcspn(*word, "=");
+                _cleanup_free_ char *name = strndup(*word, n);
+                const char *shown;
+
+                if (r || !name)
+                        return r ? err_trace(r) : err_origin(-ENOMEM);
+                shown = (*word)[n] ? shown_value(m, name) : NULL;
+                if (shown && !parameters_value_equal(shown, *word + n + 1))
+                        r = strv_pushf(&plan->warnings, "Module %s, not loaded by us, has %s=%s, not %s",
+                                        m->name, name, shown, *word + n + 1);
+        }
+        return err_trace(r);
+}
+
+static int check_loaded_parameters(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < facts->modules->n; i++) {
+                const ModuleFact *m = &facts->modules->items[i];
+                const char *wanted = config_module_parameters(config, m->name);
+                bool ours = strv_contains(facts->owned, m->name);
+
+                if (ours && m->loaded_with && !parameters_equal(m->loaded_with, wanted))
+                        r = demand_reload(plan, "module %s was loaded with other parameters", m->name);
+                else if (!ours && wanted)
+                        r = warn_of_foreign(plan, m, wanted);
+        }
+        return err_trace(r);
+}
+
+int plan_check_parameters(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        _cleanup_free_ char *detail = NULL;
+        int r;
+
+        if (plan->loaded != PLAN_LOADED_NONE) {
+                r = check_loaded_parameters(config, facts, plan);
+                if (r)
+                        return err_trace(r);
+        }
+        if (plan->loaded == PLAN_LOADED_WANTED || !plan->build)
+                return 0;
+        r = parameters_check(config, plan->build, &detail);
+        if (r < 0)
+                return err_trace(r);
+        return r ? 0 : err_trace(plan_refuse(plan, CODE_PARAMETER_UNKNOWN, TAKE_PTR(detail)));
 }
 
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan)

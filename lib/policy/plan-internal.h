@@ -12,6 +12,7 @@ int plan_refuse(Plan *plan, Code code, char *detail);
  * plan-conflicts.c: what stands between the wanted GPUs and the driver. Comes
  * after plan->loaded is known and may change it; may refuse. Returns 0 or -ENOMEM.
  */
+int plan_check_parameters(const Config *config, const PlanFacts *facts, Plan *plan);
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan);
 
 /*

@@ -328,6 +328,8 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
                                               : "another version is loaded");
         if (r == 0)
                 r = plan_check_gpus(config, facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
+                r = plan_check_parameters(config, facts, plan);
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
 

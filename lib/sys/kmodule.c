@@ -116,7 +116,18 @@ void kmodule_info_done(KmoduleInfo *info)
         free(info->signer);
         free(info->hash);
         strv_free(info->depends);
+        strv_free(info->parameters);
         *info = (KmoduleInfo){};
+}
+
+/* "NVreg_EnableMSI:int" is there for every parameter, a description ("parm") only for some. */
+static int take_parameter(KmoduleInfo *info, const char *value)
+{
+        _cleanup_free_ char *name = strndup(value, strcspn(value, ":"));
+
+        if (!name)
+                return err_origin(-ENOMEM);
+        return strv_contains(info->parameters, name) ? 0 : err_trace(strv_push(&info->parameters, name));
 }
 
 /* One line of .modinfo, or of the signature, which libkmod lists in the same way. */
@@ -136,6 +147,8 @@ static int take_info(KmoduleInfo *info, const char *key, const char *value)
                 { "sig_hashalgo", &info->hash },
         };
 
+        if (streq(key, "parmtype") || streq(key, "parm"))
+                return err_trace(take_parameter(info, value));
         if (streq(key, "depends") && !info->depends)
                 return strv_split(value, ",", &info->depends);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)

@@ -26,8 +26,9 @@ typedef struct KmoduleInfo {
         char *license;
         char *retpoline; /* "Y" */
         char *signer;
-        char *hash;     /* of the signature */
-        char **depends; /* module names as written there */
+        char *hash;        /* of the signature */
+        char **depends;    /* module names as written there */
+        char **parameters; /* their names */
 } KmoduleInfo;
 
 void kmodule_info_done(KmoduleInfo *info);

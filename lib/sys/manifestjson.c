@@ -50,21 +50,21 @@ static int get_string(json_t *object, const char *key, bool needed, char **ret, 
         return *ret ? 0 : err_origin(-ENOMEM);
 }
 
-static int get_depends(json_t *object, char ***ret, char **reterr)
+static int get_names(json_t *object, const char *key, char ***ret, char **reterr)
 {
-        json_t *array = json_object_get(object, "depends"), *value;
+        json_t *array = json_object_get(object, key), *value;
         size_t i;
         int r;
 
         if (!array)
                 return 0;
         if (!json_is_array(array))
-                return invalid(reterr, str_format("field \"depends\" is not a list"));
+                return invalid(reterr, str_format("field \"%s\" is not a list", key));
         json_array_foreach(array, i, value)
         {
                 if (!json_is_string(value))
                         return invalid(reterr,
-                                        str_format("field \"depends\" holds something else than names"));
+                                        str_format("field \"%s\" holds something else than names", key));
                 r = strv_push(ret, json_string_value(value));
                 if (r)
                         return err_trace(r);
@@ -87,7 +87,9 @@ static int parse_file(json_t *object, BuildFile *f, char **reterr)
         if (r == 0)
                 r = get_string(object, "srcversion", false, &f->srcversion, reterr);
         if (r == 0)
-                r = get_depends(object, &f->depends, reterr);
+                r = get_names(object, "depends", &f->depends, reterr);
+        if (r == 0)
+                r = get_names(object, "parameters", &f->parameters, reterr);
         if (r == 0)
                 r = get_string(object, "interface", false, &f->interface, reterr);
         if (r == 0)
@@ -270,6 +272,16 @@ static void set_string(json_t *object, const char *key, const char *value)
                 (void)json_object_set_new(object, key, json_string(value));
 }
 
+static void set_names(json_t *object, const char *key, char *const *names)
+{
+        json_t *array = names ? json_array() : NULL;
+
+        STRV_FOREACH (name, names)
+                (void)json_array_append_new(array, json_string(*name));
+        if (array)
+                (void)json_object_set_new(object, key, array);
+}
+
 static json_t *file_to_json(const BuildFile *f)
 {
         json_t *object = json_object();
@@ -283,13 +295,8 @@ static json_t *file_to_json(const BuildFile *f)
         set_string(object, "interface", f->interface);
         set_string(object, "core", f->core);
         set_string(object, "unsignedSha256", f->unsigned_sha256);
-        if (f->depends) {
-                json_t *array = json_array();
-
-                STRV_FOREACH (d, f->depends)
-                        (void)json_array_append_new(array, json_string(*d));
-                (void)json_object_set_new(object, "depends", array);
-        }
+        set_names(object, "depends", f->depends);
+        set_names(object, "parameters", f->parameters);
         return object;
 }
 

@@ -115,7 +115,7 @@ START_TEST(test_info)
 
         add_module(&t, "m/nvidia-uvm.ko",
                         "name=nvidia-uvm\\0version=535.261.03\\0srcversion=ABC\\0license=Dual MIT/GPL\\0"
-                        "license=second\\0depends=nvidia,drm\\0flag\\0vermagic=" VERMAGIC,
+                        "license=second\\0parm=first:A text: with a colon\\0parmtype=first:bool\\0parmtype=second:int\\0depends=nvidia,drm\\0flag\\0vermagic=" VERMAGIC,
                         NULL, NULL);
         ck_assert_int_eq(kmodule_info(t.root, "m/nvidia-uvm.ko", &i), 0);
         ck_assert_str_eq(i.name, "nvidia_uvm");
@@ -125,6 +125,7 @@ START_TEST(test_info)
         ck_assert_str_eq(i.license, "Dual MIT/GPL");
         ck_assert_ptr_null(i.signer);
         assert_joined(i.depends, "nvidia drm");
+        assert_joined(i.parameters, "first second");
 }
 END_TEST
 

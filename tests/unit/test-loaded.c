@@ -31,18 +31,43 @@ START_TEST(test_round_trip)
 
         tmproot_write(&t, BOOT_ID_FILE, BOOT_1 "\n");
         check_read(&t, "");
-        ck_assert_int_eq(loaded_write(t.root, names), 0);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), 0);
         check_read(&t, "nvidia nvidia_uvm nvidia_drm");
 
         /* The new record takes the place of the old one. */
-        ck_assert_int_eq(loaded_write(t.root, names + 2), 0);
+        ck_assert_int_eq(loaded_write(t.root, names + 2, NULL), 0);
         check_read(&t, "nvidia_drm");
 
         ck_assert_int_eq(loaded_forget(t.root), 0);
         check_read(&t, "");
         ck_assert_int_eq(loaded_forget(t.root), 0);
-        ck_assert_int_eq(loaded_write(t.root, NULL), 0);
+        ck_assert_int_eq(loaded_write(t.root, NULL, NULL), 0);
         check_read(&t, "");
+}
+END_TEST
+
+/* Our own parameters come back; those of an older record are not known, and none is not the same as that. */
+START_TEST(test_parameters)
+{
+        static char *const parameters[] = { (char *)"NVreg_A=1 NVreg_B=\"x y\"", (char *)"",
+                (char *)LOADED_UNKNOWN, NULL };
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(module_facts_done) ModuleFacts modules = {};
+        _cleanup_strv_ char **list = NULL;
+
+        for (size_t i = 0; names[i]; i++) {
+                ModuleFact m = { .name = str_underscore(strdup(names[i])) };
+
+                ck_assert_int_eq(module_facts_add(&modules, &m), 0);
+        }
+        tmproot_write(&t, BOOT_ID_FILE, BOOT_1 "\n");
+        ck_assert_int_eq(loaded_write(t.root, names, parameters), 0);
+        check_read(&t, "nvidia nvidia_uvm nvidia_drm");
+        ck_assert_int_eq(loaded_read_with(t.root, &modules, &list), 0);
+        ck_assert_uint_eq(strv_length(list), 3);
+        ck_assert_str_eq(modules.items[0].loaded_with, parameters[0]);
+        ck_assert_str_eq(modules.items[1].loaded_with, "");
+        ck_assert_ptr_null(modules.items[2].loaded_with);
 }
 END_TEST
 
@@ -51,7 +76,7 @@ START_TEST(test_another_boot)
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
 
         tmproot_write(&t, BOOT_ID_FILE, BOOT_1 "\n");
-        ck_assert_int_eq(loaded_write(t.root, names), 0);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), 0);
         tmproot_write(&t, BOOT_ID_FILE, BOOT_2 "\n");
         check_read(&t, "");
         tmproot_rm(&t, BOOT_ID_FILE);
@@ -66,10 +91,10 @@ START_TEST(test_no_boot_id)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
 
-        ck_assert_int_eq(loaded_write(t.root, names), 0);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), 0);
         check_read(&t, "");
         tmproot_write(&t, BOOT_ID_FILE, "short\n");
-        ck_assert_int_eq(loaded_write(t.root, names), 0);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), 0);
         check_read(&t, "");
 }
 END_TEST
@@ -128,7 +153,7 @@ START_TEST(test_impossible)
         tmproot_write(&t, BOOT_ID_FILE, BOOT_1 "\n");
         tmproot_mkdir(&t, RUNTIME_LOADED);
         ck_assert_int_eq(loaded_read(t.root, &list), -EISDIR);
-        ck_assert_int_lt(loaded_write(t.root, names), 0);
+        ck_assert_int_lt(loaded_write(t.root, names, NULL), 0);
         ck_assert_int_lt(loaded_forget(t.root), 0);
 
         /* Nothing of the failed attempts is left beside it. */
@@ -137,20 +162,20 @@ START_TEST(test_impossible)
         t.path[strlen(t.path) - strlen("/" RECORD_DIRECTORY)] = '\0';
 
         tmproot_write(&t, RECORD_DIRECTORY, "a file");
-        ck_assert_int_lt(loaded_write(t.root, names), 0);
+        ck_assert_int_lt(loaded_write(t.root, names, NULL), 0);
         ck_assert_int_eq(loaded_forget(t.root), 0);
         check_read(&t, "");
 
         tmproot_rm(&t, RECORD_DIRECTORY);
-        ck_assert_int_eq(loaded_write(t.root, names), 0);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), 0);
         tmproot_rm(&t, BOOT_ID_FILE);
         tmproot_mkdir(&t, BOOT_ID_FILE);
         ck_assert_int_eq(loaded_read(t.root, &list), -EISDIR);
-        ck_assert_int_eq(loaded_write(t.root, names), -EISDIR);
+        ck_assert_int_eq(loaded_write(t.root, names, NULL), -EISDIR);
         ck_assert_ptr_null(list);
 }
 END_TEST
 
-UNIT_MAIN("loaded", UNIT_TEST(test_round_trip), UNIT_TEST(test_another_boot), UNIT_TEST(test_no_boot_id),
-                UNIT_LOOP(test_damaged, ELEMENTSOF(records)), UNIT_TEST(test_cut), UNIT_TEST(test_too_big),
-                UNIT_TEST(test_impossible))
+UNIT_MAIN("loaded", UNIT_TEST(test_round_trip), UNIT_TEST(test_parameters), UNIT_TEST(test_another_boot),
+                UNIT_TEST(test_no_boot_id), UNIT_LOOP(test_damaged, ELEMENTSOF(records)),
+                UNIT_TEST(test_cut), UNIT_TEST(test_too_big), UNIT_TEST(test_impossible))

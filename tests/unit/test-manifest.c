@@ -27,6 +27,8 @@ static void add_file(BuildManifest *m, const char *name, const char *module, con
 
         if (depends)
                 ck_assert_int_eq(strv_split(depends, " ", &f.depends), 0);
+        if (depends)
+                ck_assert_int_eq(strv_split("first_one second", " ", &f.parameters), 0);
         ck_assert_int_eq(build_manifest_add_file(m, &f), 0);
         ck_assert_ptr_null(f.name);
 }
@@ -399,6 +401,8 @@ START_TEST(test_round_trip)
         ck_assert_uint_eq(back.files[0].size, 4096);
         ck_assert_str_eq(back.files[0].xxh64, HEX16);
         ck_assert_str_eq(back.files[1].depends[0], "nvidia");
+        ck_assert_uint_eq(strv_length(back.files[1].parameters), 2);
+        ck_assert_str_eq(back.files[1].parameters[1], "second");
         ck_assert_ptr_null(back.files[2].module);
         ck_assert_ptr_null(back.files[2].srcversion);
         ck_assert_int_eq(signer_same(&back.signer, &m.signer), _i);
@@ -492,6 +496,7 @@ static const struct {
         { FILE_WITH(",\"xxh64\":\"" HEX64 "\""), "the xxh64 of \"a\" is not 16 hex digits" },
         { FILE_WITH(",\"module\":1"), "field \"module\" is not a string" },
         { FILE_WITH(",\"srcversion\":1"), "field \"srcversion\" is not a string" },
+        { FILE_WITH(",\"parameters\":\"nvidia\""), "field \"parameters\" is not a list" },
         { FILE_WITH(",\"depends\":\"nvidia\""), "field \"depends\" is not a list" },
         { FILE_WITH(",\"depends\":[\"nvidia\",1]"), "field \"depends\" holds something else than names" },
         { FILE_WITH(",\"size\":\"1\""), "the size of \"a\" is not a number" },

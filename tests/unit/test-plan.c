@@ -759,6 +759,62 @@ START_TEST(test_services)
 }
 END_TEST
 
+static void set_parameters(Machine *m, const char *module, const char *text)
+{
+        char *expected = NULL;
+
+        ck_assert_int_eq(config_assign(m->config, "Parameters", module, text, &expected), 0);
+}
+
+START_TEST(test_unknown_parameter)
+{
+        _cleanup_machine_ Machine m;
+        BuildManifest *b;
+
+        machine_init(&m);
+        b = add_build(&m, "535.261.03");
+        set_parameters(&m, "nvidia", "NVreg_EnabelMSI=1");
+        check_plan(&m, PLAN_LOADED_NONE, LIVE); /* an older manifest does not tell */
+        ck_assert_int_eq(strv_split("NVreg_EnableMSI NVreg_Other", " ", &b->files[0].parameters), 0);
+        check_refusal(&m, CODE_PARAMETER_UNKNOWN,
+                        "Module nvidia has no parameter NVreg_EnabelMSI; did you mean NVreg_EnableMSI?");
+        ck_assert_uint_eq(plan_mask(&m.plan) & FSM_STEP(FSM_LOAD), 0);
+}
+END_TEST
+
+START_TEST(test_other_parameters)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", true);
+        add_build(&m, "535.261.03");
+        set_parameters(&m, "nvidia", "NVreg_A=1 NVreg_B=2");
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices"); /* not on record */
+        ck_assert_int_eq(str_replace(&m.modules.items[0].loaded_with, "NVreg_B=2 NVreg_A=1"), 0);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert_int_eq(str_replace(&m.modules.items[0].loaded_with, ""), 0);
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing " LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR), "module nvidia was loaded with other parameters");
+        ck_assert_int_eq(str_replace(&m.modules.items[1].loaded_with, "uvm_x=1"), 0);
+        make(&m);
+        ck_assert_uint_eq(strv_length(m.plan.obstacles), 2);
+}
+END_TEST
+
+START_TEST(test_foreign_parameters)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_init(&m);
+        add_all_loaded(&m, "535.261.03", false);
+        set_parameters(&m, "nvidia-drm", "modeset=1 fbdev=1 other=1");
+        ck_assert_int_eq(strv_split("modeset=Y fbdev=N", " ", &m.modules.items[3].parameters), 0);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        check_text(m.plan.warnings, "Module nvidia_drm, not loaded by us, has fbdev=N, not 1");
+}
+END_TEST
+
 START_TEST(test_wish)
 {
         static const struct {
@@ -982,6 +1038,8 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_taken_by_nouveau), UNIT_TEST(test_taken_beside_a_loaded_driver),
                 UNIT_TEST(test_taken_beside_a_foreign_driver), UNIT_TEST(test_not_taken),
                 UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again), UNIT_TEST(test_excluded_later),
-                UNIT_TEST(test_wish), UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
+                UNIT_TEST(test_unknown_parameter), UNIT_TEST(test_other_parameters),
+                UNIT_TEST(test_foreign_parameters), UNIT_TEST(test_wish),
+                UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
                 UNIT_LOOP(test_signing_loaded, ELEMENTSOF(signing_cases)), UNIT_TEST(test_signing_words),
                 UNIT_TEST(test_names), UNIT_TEST(test_services))
