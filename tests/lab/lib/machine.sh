@@ -22,6 +22,7 @@ options:
   --toolchain                 compiler, kernel headers and stand-in source inside the machine (implies --disk)
   --nouveau                   let udev load nouveau when it sees a board
   --simgpu PARAM=VALUE        parameter of the simulation, e.g. boot0=0 for an unknown chip (repeatable)
+  --signing-key               a fresh key and its certificate in /lab/signing/{key,cert}.pem, which the kernel does not know
   --file HOSTPATH:GUESTPATH   file or directory to place in the machine (repeatable)
   --append ARGS               more kernel command line
   --memory MB                 RAM for the kernel ($MACHINE_RAM; at most 2400)
@@ -31,7 +32,7 @@ END
 
 # Parses options; what is left over is in REST.
 machine_options() {
-        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIMGPU=() FILES=() APPEND='' TIMEOUT=300
+        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIGNING=no SIMGPU=() FILES=() APPEND='' TIMEOUT=300
         OPTIONS=()
         while [[ $# -gt 0 ]]; do
                 case $1 in
@@ -39,7 +40,7 @@ machine_options() {
                         [[ $# -ge 2 ]] || die "$1 needs a value"
                         OPTIONS+=("$1" "$2")
                         ;;
-                --disk | --plain | --toolchain | --nouveau) OPTIONS+=("$1") ;;
+                --disk | --plain | --toolchain | --nouveau | --signing-key) OPTIONS+=("$1") ;;
                 esac
                 case $1 in
                 --kernel) KERNEL=$2 ;;
@@ -54,6 +55,7 @@ machine_options() {
                 --plain) PLAIN=yes ;;
                 --toolchain) FLAVOUR=toolchain DISK=yes ;;
                 --nouveau) NOUVEAU=yes ;;
+                --signing-key) SIGNING=yes ;;
                 --help | -h)
                         machine_usage
                         exit 0
@@ -69,7 +71,7 @@ machine_options() {
                 *) break ;;
                 esac
                 case $1 in
-                --disk | --plain | --toolchain | --nouveau) shift ;;
+                --disk | --plain | --toolchain | --nouveau | --signing-key) shift ;;
                 *) shift 2 ;;
                 esac
         done
@@ -164,6 +166,13 @@ machine_overlay() {
         } >"$to/etc/modprobe.d/lab.conf"
         # Loaded by systemd-modules-load: early, and before udev goes through the devices.
         [[ $GPUS -eq 0 ]] || printf 'simgpu\n' >"$to/etc/modules-load.d/lab.conf"
+
+        if [[ $SIGNING == yes ]]; then
+                mkdir -- "$to/lab/signing"
+                openssl req -new -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=Lab Module Key' \
+                        -keyout "$to/lab/signing/key.pem" -out "$to/lab/signing/cert.pem" 2>/dev/null
+                chmod 0600 "$to/lab/signing/key.pem"
+        fi
 
         for pair in "${FILES[@]}"; do
                 host=${pair%:*} guest=${pair##*:}
