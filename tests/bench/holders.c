@@ -7,9 +7,9 @@
  * node's place: in a mount namespace of our own /proc/devices says that it is
  * the driver's.
  *
- * Times are printed. Only the heartbeat is judged: no turn of the loop may need
- * more than 50 ms of processor time, and in the median of all scans no beat may
- * come later than that. (A single one may: this machine has other work.)
+ * Times are printed. Judged is only that no turn of the loop needs more than
+ * 50 ms of processor time; when a beat comes also depends on what else this
+ * machine has to do.
  *
  *     bench-holders CROWD [PROCESSES]        and NVIDIA_DRIVERD_WORKER
  */
@@ -123,13 +123,12 @@ static int compare(const void *x, const void *y)
 }
 
 /* Sorts; the median is in the middle then. */
-static usec_t print_times(const char *what, usec_t *times)
+static void print_times(const char *what, usec_t *times)
 {
         qsort(times, SCANS, sizeof(*times), compare);
         (void)printf("# %s: median %.1f ms, least %.1f ms, most %.1f ms\n", what,
                         (double)times[SCANS / 2] / 1000, (double)times[0] / 1000,
                         (double)times[SCANS - 1] / 1000);
-        return times[SCANS / 2];
 }
 
 static int run(Bench *b)
@@ -209,17 +208,13 @@ static bool pretend(void)
 
 static void report(Bench *b)
 {
-        usec_t gap;
-
         (void)printf("# %u processes with %d descriptors each, %d of them holders, %d scans\n",
                         b->n_processes, N_FDS, N_HOLDERS, SCANS);
-        (void)print_times("a complete scan", b->scans);
-        gap = print_times("longest gap between two beats of the loop", b->gaps);
-        (void)print_times("longest turn of the loop, processor time", b->turns);
+        print_times("a complete scan", b->scans);
+        print_times("longest gap between two beats of the loop", b->gaps);
+        print_times("longest turn of the loop, processor time", b->turns);
         (void)printf("%sok 2 - no turn of the loop needs 50 ms\n",
                         b->turns[SCANS - 1] < BOUND ? "" : "not ");
-        (void)printf("%sok 3 - no beat comes 50 ms late, in the median of the scans\n",
-                        gap < BOUND ? "" : "not ");
 }
 
 int main(int argc, char **argv)
@@ -234,7 +229,7 @@ int main(int argc, char **argv)
                                 strerror(errno));
                 return 0;
         }
-        (void)printf("1..3\n");
+        (void)printf("1..2\n");
         if (!assemble(argv[1], b.n_processes, &input))
                 b.trouble = "the crowd did not assemble";
         else if (run(&b) < 0)
