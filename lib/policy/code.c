@@ -153,7 +153,7 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Provide the developer container of the release that is named above." },
         [CODE_DRIVER_FALLBACK] = { "driver-fallback", 60, true,
                         "The wanted driver could not be had; the last one that worked is loaded.",
-                        "See why above; Fallback=no in [Driver] refuses instead." },
+                        "See why above; a restart tries the wanted one again." },
 };
 
 const char *code_to_string(Code code)
