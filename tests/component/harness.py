@@ -115,7 +115,8 @@ def first_line(*argv):
 def _info(name, depends, vermagic, srcversion):
     pairs = [f"name={name}", f"vermagic={vermagic} ", f"version={DRIVER}", f"srcversion={srcversion}",
              f"depends={depends}", "license=NVIDIA",
-             "parmtype=NVreg_EnableMSI:int", "parm=NVreg_RegistryDwords:Words: and text", "parmtype=NVreg_RegistryDwords:charp"]
+             "parmtype=NVreg_EnableMSI:int", "parmtype=NVreg_EnableGpuFirmware:int",
+             "parm=NVreg_RegistryDwords:Words: and text", "parmtype=NVreg_RegistryDwords:charp"]
     text = "".join(f'"{p}\\0" ' for p in pairs)
     return f'static const char info[] __attribute__((used, section(".modinfo"))) = {text};\n' \
            f"int {name}_init(void) {{ return 0; }}\n"
