@@ -123,7 +123,7 @@ static bool stat_field(const char *stat, unsigned field, uint64_t *ret)
 
         for (unsigned i = 2; p && i < field; i++) {
                 p = strchr(p, ' ');
-                p += p ? 1 : 0;
+                p = p ? p + 1 : NULL;
         }
         if (!p)
                 return false;

@@ -173,7 +173,7 @@ static int take_line(Walk *w, const char *line)
 
         for (unsigned i = 0; file && i < 3; i++) {
                 file = strchr(file, ' ');
-                file += file ? 1 : 0;
+                file = file ? file + 1 : NULL;
         }
         path = file ? strchr(file, '/') : NULL;
         if (!path)
