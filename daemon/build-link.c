@@ -219,11 +219,14 @@ static void on_sealed(Build *b, const JobResult *result)
 void build_run_publish(Build *b)
 {
         _cleanup_free_ char *staged = build_path(b, "build"),
-                            *builds = build_host_path(b, b->request.builds);
+                            *builds = build_host_path(b, b->request.builds),
+                            *store = build_host_path(b, b->request.store),
+                            *wait = str_format("%llu",
+                                            (unsigned long long)b->request.config->store_lock_timeout);
         _cleanup_strv_ char **cores = NULL;
         int r;
 
-        r = staged && builds ? write_draft(b) : err_origin(-ENOMEM);
+        r = staged && builds && store && wait ? write_draft(b) : err_origin(-ENOMEM);
         if (r == 0)
                 r = root_mkdirs(b->request.root, b->request.builds, 0755);
         if (r == 0)
@@ -234,5 +237,8 @@ void build_run_publish(Build *b)
         }
         /* The log is part of the build: nothing may be added to it once its digest is taken. */
         b->log_fd = safe_close(b->log_fd);
-        build_worker(b, on_sealed, cores, "seal", staged, builds, NULL);
+        if (b->request.locked)
+                build_worker(b, on_sealed, cores, "publish", store, wait, staged, builds, NULL);
+        else
+                build_worker(b, on_sealed, cores, "seal", staged, builds, NULL);
 }

@@ -34,6 +34,7 @@ typedef struct BuildRequest {
         const Signer *signer;      /* who signs, with the configured key; NULL: nobody */
         const char *store;         /* absolute, in the root: staging happens there */
         const char *builds; /* absolute, in the root: where the finished build goes; same file system */
+        bool locked;        /* @store is a store: its lock is taken to publish */
 } BuildRequest;
 
 typedef struct BuildHandler {

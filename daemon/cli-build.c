@@ -272,6 +272,7 @@ static Code build_from(const Cli *cli, const Config *config, const Facts *f)
         request.signer = f->signing.wanted ? &f->signing.signer : NULL;
         request.store = run.store = store;
         request.builds = builds;
+        request.locked = !cli->output;
         r = execute(&run, &request);
         if (cli->output)
                 (void)rmdir(staging);

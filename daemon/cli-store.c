@@ -3,7 +3,6 @@
 /* The store for the commands about builds: read once, locked for those that write. */
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -11,15 +10,12 @@
 #include "base/str.h"
 #include "cli-store.h"
 #include "paths.h"
-#include "sys/clock.h"
 #include "sys/digest.h"
 #include "sys/kernel.h"
 #include "sys/proc.h"
 #include "sys/store.h"
 #include "sys/storelock.h"
 #include "sys/sysmod.h"
-
-enum { LOCK_POLL_MSEC = 100 };
 
 void cli_store_done(CliStore *s)
 {
@@ -79,22 +75,18 @@ Code cli_store_open(const Cli *cli, CliStore *ret)
 
 Code cli_store_lock(CliStore *s)
 {
-        usec_t began = now_usec();
         pid_t holder = 0;
         int r;
 
-        for (;;) {
-                r = storelock_acquire(s->cli->root, s->config->store_directory, &s->lock, &holder);
-                if (r == 0)
-                        return CODE_OK;
-                if (r < 0)
-                        return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
-                                        s->config->store_directory, strerror(-r));
-                if (!s->cli->wait || now_usec() - began >= s->cli->wait_timeout)
-                        return cli_fail(CODE_STORE_LOCKED, "%s: process %d.", s->config->store_directory,
-                                        (int)holder);
-                (void)poll(NULL, 0, LOCK_POLL_MSEC);
-        }
+        r = storelock_wait(s->cli->root, s->config->store_directory, s->cli->wait ? s->cli->wait_timeout : 0,
+                        NULL, &s->lock, &holder);
+        if (r < 0)
+                return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
+                                s->config->store_directory, strerror(-r));
+        if (r == STORELOCK_E_HELD)
+                return cli_fail(CODE_STORE_LOCKED, "%s: process %d.", s->config->store_directory,
+                                (int)holder);
+        return CODE_OK;
 }
 
 Code cli_store_find(const CliStore *s, const char *id, const BuildManifest **ret)

@@ -79,7 +79,7 @@ Code worker_check(char **arguments);
 Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
 Code worker_seal(char **arguments);
-
+Code worker_publish(char **arguments);
 Code worker_verify(char **arguments);
 Code worker_discard(char **arguments);
 Code worker_good(char **arguments);

@@ -66,6 +66,7 @@ static int begin(Manager *m)
                 .signer = m->plan.sign ? &m->facts.signing.signer : NULL,
                 .store = m->config->store_directory,
                 .builds = builds,
+                .locked = true,
         };
 
         if (!builds)

@@ -26,9 +26,11 @@
 #include "sys/kmodule.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
+#include "sys/storelock.h"
 #include "worker-signature.h"
+#include "worker-store.h"
 
-static Code internal(const char *what, int r)
+Code worker_store_error(const char *what, int r)
 {
         helper_say(HELPER_KEY_DETAIL, "%s: %s", what, r < 0 ? strerror(-r) : "unexpected answer");
         return r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_STORE_FAILED;
@@ -40,7 +42,7 @@ static int host_root(Root **ret)
         return root_new("/", ret);
 }
 
-static int open_file(const Root *root, const char *directory, const char *name, int *ret)
+int worker_store_open(const Root *root, const char *directory, const char *name, int *ret)
 {
         _cleanup_free_ char *path = str_format("%s/%s", directory, name);
         int r;
@@ -58,7 +60,7 @@ static int digest_file(const Root *root, const char *directory, BuildFile *f)
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        r = open_file(root, directory, f->name, &fd);
+        r = worker_store_open(root, directory, f->name, &fd);
         if (r)
                 return err_trace(r);
         if (fsync(fd) < 0)
@@ -82,10 +84,10 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
         int r;
 
         if (!path)
-                return internal(f->name, -ENOMEM);
+                return worker_store_error(f->name, -ENOMEM);
         r = kmodule_info(root, path, &info);
         if (r < 0)
-                return internal(path, r);
+                return worker_store_error(path, r);
         if (r > 0) {
                 helper_say(HELPER_KEY_DETAIL, "%s is no kernel module", f->name);
                 return CODE_LINK_FAILED;
@@ -97,7 +99,7 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
                                 strna(why), strempty(info.vermagic), m->kernel_vermagic);
                 code = CODE_BUILD_MISMATCH;
         } else if (!m->kernel_vermagic && str_replace(&m->kernel_vermagic, info.vermagic) < 0) {
-                code = internal(f->name, -ENOMEM);
+                code = worker_store_error(f->name, -ENOMEM);
         }
 
         free(f->srcversion);
@@ -118,14 +120,14 @@ static Code add_input(const Root *root, BuildManifest *m, char *argument)
         int r;
 
         if (!file)
-                return internal(argument, -EINVAL);
+                return worker_store_error(argument, -EINVAL);
         *file++ = '\0';
         r = root_open(root, file, O_RDONLY | O_NONBLOCK, &fd);
         if (r == 0)
                 r = digest_fd(fd, hex, NULL);
         if (r == 0)
                 r = build_manifest_add_input(m, argument, hex);
-        return r ? internal(file, r == ROOT_E_ABSENT ? -ENOENT : r) : CODE_OK;
+        return r ? worker_store_error(file, r == ROOT_E_ABSENT ? -ENOENT : r) : CODE_OK;
 }
 
 static Code fill_manifest(const Root *root, BuildManifest *m)
@@ -146,7 +148,7 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
                         return code;
                 r = digest_file(root, m->directory, &m->files[i]);
                 if (r)
-                        return internal(m->files[i].name, r);
+                        return worker_store_error(m->files[i].name, r);
         }
 
         signatures = worker_check_signatures(m);
@@ -155,14 +157,14 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
         identity = build_manifest_identity(m);
         r = identity ? digest_text(identity, strlen(identity), hex) : -ENOMEM;
         if (r)
-                return internal("identity", r);
+                return worker_store_error("identity", r);
         free(m->id);
         m->id = str_format("%s-%s-%s-%.12s", m->driver_version, driver_type_to_string(m->driver_type),
                         m->kernel_release, hex);
         (void)strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
         r = m->id ? str_replace(&m->created, created) : -ENOMEM;
         if (r || strchr(m->id, '/'))
-                return internal("id", r ? r : -EINVAL);
+                return worker_store_error("id", r ? r : -EINVAL);
         return CODE_OK;
 }
 
@@ -210,7 +212,7 @@ static Code publish(const Root *root, const BuildManifest *m, const char *builds
         int r;
 
         if (!target)
-                return internal(builds, -ENOMEM);
+                return worker_store_error(builds, -ENOMEM);
         r = write_manifest(root, m);
         if (r == 0 && chmod(m->directory, 0755) < 0)
                 r = -errno;
@@ -221,7 +223,7 @@ static Code publish(const Root *root, const BuildManifest *m, const char *builds
         if (r == 0)
                 r = sync_directory(builds);
         if (r)
-                return internal(target, r);
+                return worker_store_error(target, r);
 
         helper_say(HELPER_KEY_BUILD, "%s", target);
         return CODE_OK;
@@ -237,7 +239,7 @@ Code worker_seal(char **arguments)
 
         r = host_root(&root);
         if (r)
-                return internal("/", r);
+                return worker_store_error("/", r);
         r = store_read(root, arguments[0], &m, &reason);
         if (r) {
                 helper_say(HELPER_KEY_DETAIL, "%s/" MANIFEST_NAME ": %s", arguments[0],
@@ -257,85 +259,42 @@ Code worker_seal(char **arguments)
         return code;
 }
 
-/*
- * Out of the store and into staging, where it counts as stale. A store of
- * imported builds has no staging area yet; and an earlier damaged build of the
- * same id may still wait there to be removed, so the name has our pid in it.
- */
-static int set_aside(const Root *root, const char *build, const char *staging)
+static void tell_holder(pid_t pid)
 {
-        const char *name = strrchr(build, '/');
-        _cleanup_free_ char *aside = str_format(
-                        "%s/damaged-%d-%s", staging, (int)getpid(), name ? name + 1 : build);
-        int r;
-
-        if (!aside)
-                return err_origin(-ENOMEM);
-        r = root_mkdirs(root, staging, 0755);
-        if (r)
-                return err_trace(r);
-        if (renameat2(AT_FDCWD, build, AT_FDCWD, aside, RENAME_NOREPLACE) < 0)
-                return err_origin(-errno);
-        return 0;
+        helper_say(HELPER_KEY_NOTE, "Waiting for process %d, which writes to the store", (int)pid);
 }
 
-/* Readers of our lines keep the last detail, so the reason comes last. */
-static Code damaged(const Root *root, const char *build, const char *staging, const char *why)
+Code worker_store_lock(const Root *root, const char *store, usec_t limit, int *ret)
 {
+        pid_t holder = 0;
         int r;
 
-        r = set_aside(root, build, staging);
+        r = storelock_wait(root, store, limit, tell_holder, ret, &holder);
         if (r < 0)
-                helper_say(HELPER_KEY_DETAIL, "%s could not be set aside: %s", build, strerror(-r));
-        helper_say(HELPER_KEY_DETAIL, "%s: %s", build, why);
-        return CODE_BUILD_DAMAGED;
+                return worker_store_error(store, r);
+        if (r == STORELOCK_E_HELD) {
+                helper_say(HELPER_KEY_DETAIL, "%s: process %d", store, (int)holder);
+                return CODE_STORE_LOCKED;
+        }
+        return CODE_OK;
 }
 
-static Code verify_file(const Root *root, const char *build, const BuildFile *f, const char *staging)
+/* Where several programs may want to write; seal alone is for places that the caller has for itself. */
+Code worker_publish(char **arguments)
 {
-        char fast[DIGEST_FAST_HEX_SIZE];
-        _cleanup_close_ int fd = -EBADF;
-        _cleanup_free_ char *why = NULL;
-        uint64_t size = 0;
-        int r;
-
-        r = open_file(root, build, f->name, &fd);
-        if (r == 0)
-                r = digest_fast_fd(fd, fast, &size);
-        if (r < 0)
-                why = str_format("%s: %s", f->name, strerror(-r));
-        else if (size != f->size)
-                why = str_format("%s has %llu bytes, not %llu", f->name, (unsigned long long)size,
-                                (unsigned long long)f->size);
-        else if (!f->xxh64 || !streq(fast, f->xxh64))
-                why = str_format("%s is not as it was built (xxh64 %s, not %s)", f->name, fast,
-                                strna(f->xxh64));
-
-        return why ? damaged(root, build, staging, why) : CODE_OK;
-}
-
-Code worker_verify(char **arguments)
-{
-        const char *build = arguments[0], *staging = arguments[1];
         _cleanup_(root_freep) Root *root = NULL;
-        _cleanup_free_ char *reason = NULL;
-        BuildManifest m = {};
-        Code code = CODE_OK;
+        _cleanup_close_ int lock = -EBADF;
+        uint64_t limit;
+        Code code;
         int r;
 
+        if (str_to_u64(arguments[1], 10, 0, UINT64_MAX, &limit) != 0)
+                return CODE_USAGE;
         r = host_root(&root);
         if (r)
-                return internal("/", r);
-        r = store_read(root, build, &m, &reason);
-        if (r < 0)
-                return internal(build, r);
-        if (r > 0)
-                return damaged(root, build, staging, reason ? reason : "its manifest is gone");
-
-        for (size_t i = 0; code == CODE_OK && i < m.n_files; i++)
-                code = verify_file(root, build, &m.files[i], staging);
-        build_manifest_done(&m);
-        return code;
+                return worker_store_error("/", r);
+        code = worker_store_lock(root, arguments[0], limit, &lock);
+        return code ? code : worker_seal(arguments + 2);
 }
 
 /* Only what lies in a staging area may be removed by this program, whoever asks: /.../staging/NAME. */
@@ -366,7 +325,7 @@ static Code discard(const char *path)
                 return CODE_OK;
         }
         if (nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-                return internal(path, -errno);
+                return worker_store_error(path, -errno);
         return lstat(path, &st) == 0 ? CODE_STORE_FAILED : CODE_OK;
 }
 
@@ -395,5 +354,5 @@ Code worker_good(char **arguments)
         r = host_root(&root);
         if (r == 0)
                 r = store_good_mark(root, arguments[0], arguments[1], arguments[2]);
-        return r ? internal(arguments[0], r) : CODE_OK;
+        return r ? worker_store_error(arguments[0], r) : CODE_OK;
 }

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
                 { "sign", 5, "DIRECTORY HASH KEY CERTIFICATE PINFILE", worker_sign },
                 { "attach", 2, "MODULE SIGNATURE", worker_attach },
                 { "detach", 2, "MODULE SIGNATURE", worker_detach },
+                { "publish", 4, "STORE WAIT-USEC DIRECTORY BUILDS [NAME=FILE]...", worker_publish },
                 { "seal", 2, "DIRECTORY BUILDS [NAME=FILE]...", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
                 { "good", 3, "STORE RELEASE BUILD", worker_good },

@@ -9,7 +9,7 @@ __nvidia_driver_settings='
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep=
+        Store.Directory= Store.Keep= Store.LockTimeoutSec=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.Include= Devices.Exclude= Devices.TakeOver=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=

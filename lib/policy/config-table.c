@@ -115,6 +115,9 @@ const ConfigKey config_keys[] = {
         NUMBER("Store", "Keep", store_keep, 1, 100, "3",
                         "How many builds to keep for each kernel; older ones are removed once the driver is ready. The one "
                         "in use and the one that worked last are never removed."),
+        KEY("Store", "LockTimeoutSec", CONFIG_SPAN, store_lock_timeout, "2min",
+                        "How long a finished build waits for another process that writes to the store, such as an import. "
+                        "After that it fails with the code store-locked, and the attempt is made again."),
 
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "

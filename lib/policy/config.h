@@ -84,6 +84,7 @@ typedef struct Config {
 
         char *store_directory;
         unsigned store_keep;
+        usec_t store_lock_timeout;
 
         usec_t load_timeout;
         usec_t device_timeout;

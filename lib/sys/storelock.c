@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/clock.h"
 #include "sys/storelock.h"
+
+enum { POLL_MSEC = 100 };
 
 int storelock_acquire(const Root *root, const char *directory, int *ret_fd, pid_t *reterr_pid)
 {
@@ -38,4 +42,23 @@ int storelock_acquire(const Root *root, const char *directory, int *ret_fd, pid_
                 (void)0; /* a full disk takes nothing but the name from those who wait */
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+/* flock(2) itself can wait, but not with a limit. */
+int storelock_wait(const Root *root, const char *directory, usec_t limit, void (*held)(pid_t pid),
+                int *ret_fd, pid_t *reterr_pid)
+{
+        usec_t until = usec_add(now_usec(), limit);
+        pid_t told = -1;
+        int r;
+
+        for (;;) {
+                r = storelock_acquire(root, directory, ret_fd, reterr_pid);
+                if (r != STORELOCK_E_HELD || now_usec() >= until)
+                        return r < 0 ? err_trace(r) : r;
+                if (held && *reterr_pid != told)
+                        held(*reterr_pid);
+                told = *reterr_pid;
+                (void)poll(NULL, 0, POLL_MSEC);
+        }
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * One writer at a time: who imports into a store or removes from it holds
+ * One writer at a time: who publishes into a store or removes from it holds
  * DIRECTORY/lock. Readers need no lock, builds come and go by one rename. The
  * kernel gives the lock back however its holder ends.
  */
@@ -23,3 +23,10 @@ enum {
  * that is not known. Returns 0, STORELOCK_E_HELD or a negative errno.
  */
 int storelock_acquire(const Root *root, const char *directory, int *ret_fd, pid_t *reterr_pid);
+
+/*
+ * The same for programs that may block: waits until it is free, but no longer
+ * than @limit. @held may be NULL; it is told who has it, once per holder.
+ */
+int storelock_wait(const Root *root, const char *directory, usec_t limit, void (*held)(pid_t pid),
+                int *ret_fd, pid_t *reterr_pid);

@@ -217,6 +217,44 @@ def lock(m):
     writer.wait()
 
 
+@story("a build that is finished waits for the writer: named in the log, the daemon answers all the while, then READY")
+def publish_waits(m):
+    with open(m.path("ctl/other"), "w", encoding="ascii") as f:
+        f.write("4711\n")
+    os.makedirs(m.path(STORE))
+    os.rename(m.path("ctl/other"), m.path(f"{STORE}/lock"))
+    with open(m.path(f"{STORE}/lock"), encoding="ascii") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        d = m.start()
+        d.wait_log("Waiting for process 4711, which writes to the store")
+        check_equal(m.status()[1]["state"], "publishing", "state by the bus")
+        check_equal(m.builds(), [], "builds")
+    d.wait_ready()
+    m.check_store(1)
+    check_equal(m.compiled(), 1, "compiler runs")
+    d.stop()
+    m.check_gone()
+
+
+@story("a writer that does not end: store-locked, tried again; on the command line the code with its pid")
+def publish_refused(m):
+    os.makedirs(m.path(STORE))
+    m.put(f"{STORE}/lock", "4711\n")
+    limit = "--set=Store.LockTimeoutSec=200ms"
+    with open(m.path(f"{STORE}/lock"), encoding="ascii") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        p = m.run("build", limit)
+        check_equal(p.returncode, LOCKED, p.stderr)
+        check("process 4711" in p.stderr and "store-locked" in p.stderr, p.stderr)
+        d = m.start(limit, "--set=Retry.DelaySec=1ms", "--set=Retry.MaxDelaySec=1ms", "--set=Retry.Attempts=0")
+        d.wait_log("[store-locked]", 2)
+        check_equal(m.builds(), [], "builds")
+    d.wait_ready()
+    m.check_store(1)
+    d.stop()
+    m.check_gone()
+
+
 @story("gc: the newest stay, and what is in use or was good; --dry-run only tells")
 def collect(m):
     name = build(m)

@@ -67,11 +67,11 @@ def linking(m):
 
 @story("killed while publishing")
 def publishing(m):
-    m.close("seal")
+    m.close("publish")
     d = m.start()
-    m.wait_at("seal")
+    m.wait_at("publish")
     d.kill()
-    again(m, held="seal")
+    again(m, held="publish")
 
 
 @story("killed while verifying")

@@ -71,9 +71,9 @@ def linking(m):
 
 @story("SIGTERM while publishing")
 def publishing(m):
-    m.close("seal")
+    m.close("publish")
     d = m.start()
-    m.wait_at("seal")
+    m.wait_at("publish")
     stop(m, d)
     m.check_store(0)
 

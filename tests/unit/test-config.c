@@ -48,6 +48,7 @@ START_TEST(test_defaults)
         ck_assert(!c->build_debug_info);
         ck_assert_str_eq(c->store_directory, "/var/lib/nvidia-driverd");
         ck_assert_uint_eq(c->store_keep, 3);
+        ck_assert_uint_eq(c->store_lock_timeout, 2 * USEC_PER_MINUTE);
         ck_assert_uint_eq(c->load_timeout, 60 * USEC_PER_SEC);
         ck_assert_uint_eq(c->device_timeout, 30 * USEC_PER_SEC);
         ck_assert_uint_eq(c->stop_timeout, 8 * USEC_PER_SEC);
@@ -120,6 +121,7 @@ static const struct {
         { "Signing", "PinFile", "/run/credentials/pin" },
         { "Store", "Directory", "/data/store" },
         { "Store", "Keep", "100" },
+        { "Store", "LockTimeoutSec", "10s" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
         { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },

@@ -4,6 +4,9 @@
 
 #include "unit.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 
@@ -241,6 +244,60 @@ START_TEST(test_lock)
 }
 END_TEST
 
-UNIT_MAIN("store", UNIT_TEST(test_good), UNIT_TEST(test_lock), UNIT_TEST(test_stage), UNIT_TEST(test_killed),
-                UNIT_LOOP(test_stage_impossible, 3), UNIT_TEST(test_stale), UNIT_TEST(test_list),
-                UNIT_TEST(test_list_damaged), UNIT_TEST(test_read))
+static pid_t told;
+static unsigned n_told;
+
+static void on_held(pid_t pid)
+{
+        told = pid;
+        n_told++;
+}
+
+START_TEST(test_lock_wait)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_close_ int first = -EBADF, second = -EBADF;
+        pid_t holder = 0, child;
+        int fds[2];
+        char c;
+
+        told = n_told = 0;
+        ck_assert_int_eq(storelock_wait(t.root, STORE, 0, on_held, &first, &holder), 0);
+        ck_assert_int_eq(storelock_wait(t.root, STORE, 0, on_held, &second, &holder), STORELOCK_E_HELD);
+        ck_assert_uint_eq(n_told, 0);
+        ck_assert_int_eq(storelock_wait(t.root, STORE, 1, on_held, &second, &holder), STORELOCK_E_HELD);
+        ck_assert_int_eq(storelock_wait(t.root, STORE, USEC_PER_SEC / 4, on_held, &second, &holder),
+                        STORELOCK_E_HELD);
+        ck_assert_uint_ge(n_told, 1);
+        ck_assert_uint_le(n_told, 2);
+        ck_assert_int_eq(told, getpid());
+        first = safe_close(first);
+
+        /* A child has it, and gives it back by being killed. */
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+                pid_t other = 0;
+
+                if (storelock_acquire(t.root, STORE, &first, &other) == 0)
+                        (void)!write(fds[1], "x", 1);
+                /* Only now is there somebody to be told of. */
+                (void)poll(NULL, 0, 300);
+                (void)raise(SIGKILL);
+        }
+        ck_assert_int_eq(read(fds[0], &c, 1), 1);
+        n_told = 0;
+        ck_assert_int_eq(storelock_wait(t.root, STORE, USEC_INFINITY, on_held, &second, &holder), 0);
+        ck_assert_uint_eq(n_told, 1);
+        ck_assert_int_eq(told, child);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+END_TEST
+
+UNIT_MAIN("store", UNIT_TEST(test_good), UNIT_TEST(test_lock), UNIT_TEST(test_lock_wait),
+                UNIT_TEST(test_stage), UNIT_TEST(test_killed), UNIT_LOOP(test_stage_impossible, 3),
+                UNIT_TEST(test_stale), UNIT_TEST(test_list), UNIT_TEST(test_list_damaged),
+                UNIT_TEST(test_read))
