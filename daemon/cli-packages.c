@@ -19,6 +19,7 @@
 #include "policy/recipe.h"
 #include "sys/digest.h"
 #include "sys/driversource.h"
+#include "sys/kernel.h"
 #include "sys/manifestjson.h"
 #include "sys/modsign.h"
 #include "sys/package.h"
@@ -366,6 +367,35 @@ static Code check_id(const Import *in)
                         in->m.id, strna(id));
 }
 
+/* Which kernel is it for? Another one than runs here is meant only where it is named. */
+static Code check_kernel(const Import *in)
+{
+        const Cli *cli = in->store.cli;
+        KernelFact kernel = {};
+        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID };
+        _cleanup_free_ char *why = NULL;
+        Code code = CODE_OK;
+        int r;
+
+        if (cli->kernel) {
+                if (streq(cli->kernel, in->m.kernel_release))
+                        return CODE_OK;
+                return cli_fail(CODE_BUILD_MISMATCH, "%s: it is for kernel %s, not %s.", in->file,
+                                in->m.kernel_release, cli->kernel);
+        }
+        r = kernel_read(cli->root, &kernel);
+        if (r == 0)
+                r = build_manifest_serves(&in->m, &wish, &why);
+        if (r == 0)
+                code = cli_fail(CODE_BUILD_MISMATCH,
+                                "%s: %s. If that kernel is to come, import it with --kernel=%s.", in->file,
+                                strna(why), in->m.kernel_release);
+        else if (r < 0)
+                code = cli_fatal(r, "kernel");
+        kernel_fact_done(&kernel);
+        return code;
+}
+
 static Code check_files(const Import *in, bool (*wanted)(const BuildManifest *m, const BuildFile *f))
 {
         if (cli_store_verify(&in->store, &in->m, in->build, wanted) == CODE_OK)
@@ -395,6 +425,8 @@ static Code import(Import *in)
         code = unpack(in);
         if (code == CODE_OK)
                 code = check_id(in);
+        if (code == CODE_OK)
+                code = check_kernel(in);
         if (code == CODE_OK)
                 code = check_files(in, package_ships);
         if (code == CODE_OK)

@@ -59,12 +59,15 @@ static int help(void)
                      "     --config=FILE            Read FILE instead of the usual places\n"
                      "  -o --set=SECTION.KEY=VALUE  Override a setting, see driverd.conf(5)\n"
                      "\nOptions of build:\n"
-                     "  -k --kernel=RELEASE         Build for this kernel, not the running one\n"
+                     "  -k --kernel=RELEASE         Build for this kernel, not the running one; also\n"
+                     "                              for builds import\n"
                      "     --kernel-tree=DIR        Its headers, build tree or source\n"
                      "     --driver-source=DIR      Unpacked NVIDIA kernel module source\n"
                      "     --output=DIR             Put the build into DIR, not into the store\n"
                      "  -m --max-threads=N          Run N compilers at a time\n"
-                     "  -a --accept-license         Accepted and ignored\n\n"
+                     "  -s --sign=KEY               Sign with this key: a PEM file or a pkcs11: URI\n"
+                     "  -t --tag=TAG                Accepted and ignored, as of older scripts\n"
+                     "  -a --accept-license         Accepted and ignored, as of older scripts\n\n"
                      "See nvidia-driver(1) and driverd.conf(5).\n");
         return 0;
 }
@@ -97,6 +100,8 @@ static const struct option options[] = {
         { "output", required_argument, NULL, ARG_OUTPUT },
         { "max-threads", required_argument, NULL, 'm' },
         { "jobs", required_argument, NULL, 'm' },
+        { "sign", required_argument, NULL, 's' },
+        { "tag", required_argument, NULL, 't' },
         { "accept-license", no_argument, NULL, 'a' },
         {},
 };
@@ -117,6 +122,24 @@ static int assign_path(Cli *cli, const char *key, const char *value)
                 return code_exit_status(CODE_USAGE);
         }
         return assign(cli, key, absolute);
+}
+
+/*
+ * The old script took the name of a key in a key server here, and what it could
+ * not find it went on without. Who asks for signed modules gets no others.
+ */
+static int take_key(Cli *cli, const char *key)
+{
+        _cleanup_free_ char *absolute = NULL;
+
+        if (startswith(key, CONFIG_PKCS11))
+                return assign(cli, "Signing.Key", key);
+        absolute = realpath(key, NULL);
+        if (absolute)
+                return assign(cli, "Signing.Key", absolute);
+        (void)cli_fail(CODE_KEY_UNUSABLE, "--sign=%s: %s; it takes a PEM file or a " CONFIG_PKCS11 " URI.",
+                        key, strerror(errno));
+        return code_exit_status(CODE_KEY_UNUSABLE);
 }
 
 static int take_wait(Cli *cli, const char *timeout)
@@ -168,7 +191,16 @@ static int parse_option(Cli *cli, int c)
                 return -1;
         case 'm':
                 return assign(cli, "Build.Jobs", optarg);
+        case 's':
+                return take_key(cli, optarg);
+        case 't':
+                (void)fprintf(stderr,
+                                "nvidia-driver: --tag=%s: builds are known by what they are made of, ignoring\n",
+                                optarg);
+                return -1;
         case 'a':
+                (void)fprintf(stderr,
+                                "nvidia-driver: --accept-license: nothing here asks for it, ignoring\n");
                 return -1;
         default:
                 return code_exit_status(CODE_USAGE);
@@ -222,6 +254,11 @@ static Code cli_init(Cli *cli)
         _cleanup_strv_ char **argv = NULL;
         int r;
 
+        if (cli->kernel)
+                return cli_fail(CODE_USAGE,
+                                "init is for the running kernel; update --kernel=%s builds for that one.",
+                                cli->kernel);
+
         r = strv_push(&argv, "nvidia-driverd");
         if (r == 0 && cli->root_path)
                 r = strv_pushf(&argv, "--root=%s", cli->root_path);
@@ -267,7 +304,7 @@ int main(int argc, char **argv)
         Cli cli = { .colour = isatty(STDOUT_FILENO) };
         int c, status = -1;
 
-        while (status < 0 && (c = getopt_long(argc, argv, "hvo:k:m:a", options, NULL)) >= 0)
+        while (status < 0 && (c = getopt_long(argc, argv, "hvo:k:m:as:t:", options, NULL)) >= 0)
                 status = parse_option(&cli, c);
 
         if (status < 0 && optind == argc) {

@@ -3,7 +3,7 @@
 
 __nvidia_driver_verbs='init status holders plan build update history builds explain'
 __nvidia_driver_options='--help --version --json --dry-run --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
-        --output= --max-threads= --jobs= --accept-license'
+        --output= --max-threads= --jobs= --sign= --tag= --accept-license'
 __nvidia_driver_settings='
         Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
         Kernel.Tree=
@@ -29,7 +29,7 @@ __nvidia_driver_verb() {
                 fi
                 case ${COMP_WORDS[i]} in
                 --*) [[ ${COMP_WORDS[i+1]-} == = ]] && i=$((i + 2)) ;;
-                -o|-k|-m) skip=1 ;;
+                -o|-k|-m|-s|-t) skip=1 ;;
                 -*) ;;
                 *) echo "${COMP_WORDS[i]}"; return ;;
                 esac
@@ -53,13 +53,15 @@ _nvidia_driver() {
         -o|--set)
                 words=$__nvidia_driver_settings
                 compopt -o nospace ;;
+        -t|--tag)
+                words= ;;
         -m|--max-threads|--jobs)
                 words=$(nproc) ;;
         --kernel-tree|--driver-source|--output|--root)
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                 return ;;
-        --config)
+        --config|-s|--sign)
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                 return ;;

@@ -9,6 +9,13 @@
 int plan_refuse(Plan *plan, Code code, char *detail);
 
 /*
+ * plan-store.c: no build of the store serves, and none can be made for the
+ * reason of @code and @detail; says of the newest why it does not. Returns 0 or -ENOMEM.
+ */
+int plan_refuse_unserved(
+                const Config *config, const PlanFacts *facts, Plan *plan, Code code, const char *detail);
+
+/*
  * plan-conflicts.c: what stands between the wanted GPUs and the driver. Comes
  * after plan->loaded is known and may change it; may refuse. Returns 0 or -ENOMEM.
  */

@@ -171,22 +171,27 @@ static bool needs_load(const Plan *plan)
 }
 
 /* A build cannot be had from the store: can one be made? */
-static int plan_build(const PlanFacts *facts, Plan *plan)
+static int plan_build(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         const SourceJudgement *source = facts->source;
+        _cleanup_free_ char *none = NULL;
 
         if (source->code != CODE_OK)
-                return plan_refuse(plan, source->code, strdup(strempty(source->evidence)));
+                return err_trace(plan_refuse_unserved(config, facts, plan, source->code, source->evidence));
         plan->source = &facts->sources->items[source->index];
 
-        if (!facts->tree)
-                return plan_refuse(plan, CODE_TREE_MISSING,
-                                str_format("Kernel %s has none.", facts->kernel->release));
+        if (!facts->tree) {
+                none = str_format("Kernel %s has none.", facts->kernel->release);
+                if (!none)
+                        return err_origin(-ENOMEM);
+                return err_trace(plan_refuse_unserved(config, facts, plan, CODE_TREE_MISSING, none));
+        }
         plan->tree = &facts->trees->items[facts->tree_index];
         plan->tree_verdict = facts->tree->verdict;
         /* A source that is not clean is prepared from a copy of links, so it is no obstacle. */
         if (facts->tree->code != CODE_OK && facts->tree->verdict != TREE_DIRTY)
-                return plan_refuse(plan, facts->tree->code, strdup(strempty(facts->tree->evidence)));
+                return err_trace(plan_refuse_unserved(
+                                config, facts, plan, facts->tree->code, facts->tree->evidence));
         return 0;
 }
 
@@ -204,7 +209,7 @@ static int add_signing_steps(const PlanFacts *facts, Plan *plan)
         return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "into the store"));
 }
 
-static int add_build_steps(const PlanFacts *facts, Plan *plan)
+static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         bool make = needs_load(plan) && !plan->build;
         const char *why = needs_load(plan) ? "a build for this kernel is in the store"
@@ -222,7 +227,7 @@ static int add_build_steps(const PlanFacts *facts, Plan *plan)
 
         if (plan->base)
                 return err_trace(add_signing_steps(facts, plan));
-        r = plan_build(facts, plan);
+        r = plan_build(config, facts, plan);
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
         if (plan->tree_verdict == TREE_READY)
@@ -337,7 +342,7 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         if (r == 0 && plan->code == CODE_OK)
                 r = add_first_steps(facts, plan);
         if (r == 0 && plan->code == CODE_OK)
-                r = add_build_steps(facts, plan);
+                r = add_build_steps(config, facts, plan);
         if (r == 0 && plan->code == CODE_OK)
                 r = add_live_steps(config, facts, plan);
         return err_trace(r);

@@ -15,7 +15,8 @@ from harness import RELEASE, SOURCE, STORE, check, check_equal, main, story, wai
 
 CORE = f"{SOURCE}/nvidia/nv-kernel.o_binary"
 LINKED = ["nvidia-modeset.ko", "nvidia.ko"]
-INVALID, DAMAGED, LOCKED, UNKNOWN = 54, 25, 55, 56
+INVALID, DAMAGED, LOCKED, UNKNOWN, MISMATCH = 54, 25, 55, 56, 24
+LATER = "6.99.0-later"
 
 
 def build(m):
@@ -139,6 +140,28 @@ def needs(m):
     os.rename(m.path("ctl/source"), m.path(SOURCE))
     check_equal((m.builds(), m.staging()), ([], []), "what is left")
     builds(m, "import", first)
+
+
+@story("a package for another kernel: refused with both named, unless that one is meant; a start says so, too")
+def other_kernel(m):
+    first = export(m)
+    name = m.builds()[0]
+    empty(m)
+    m.put("proc/sys/kernel/osrelease", LATER + "\n")
+    p = builds(m, "import", first, code=MISMATCH, says=f"it is for kernel {RELEASE}, not {LATER}")
+    check(f"--kernel={RELEASE}" in p.stderr, "the way to say that it is meant")
+    p = builds(m, "import", first, f"--kernel={LATER}", code=MISMATCH, says=f"it is for kernel {RELEASE}, not {LATER}")
+    check_equal((m.builds(), m.staging()), ([], []), "what is left")
+    builds(m, "import", "-k", RELEASE, first, says=name)
+    d = m.start()
+    check(d.wait() != 0, "a start on another kernel fails")
+    check(f"Build {name} of the store cannot be used: it is for kernel {RELEASE}, not {LATER}" in d.log(), d.log())
+    check_equal((m.loaded(), m.compiled()), ([], 1), "modules, compiler runs")
+    m.put("proc/sys/kernel/osrelease", RELEASE + "\n")
+    m.put("proc/sys/kernel/version", "#2 SMP fixture, rebuilt\n")
+    builds(m, "gc")
+    os.rename(m.path(f"{STORE}/builds/{name}"), m.path("ctl/kept"))
+    builds(m, "import", first, code=MISMATCH, says="#2 SMP fixture, rebuilt")
 
 
 def entry(name, data=b"", **fields):

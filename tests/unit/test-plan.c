@@ -537,6 +537,35 @@ START_TEST(test_no_tree)
 }
 END_TEST
 
+START_TEST(test_builds_for_others)
+{
+        _cleanup_machine_ Machine m;
+        BuildManifest *old, *new;
+
+        machine_init(&m);
+        m.facts.tree = NULL;
+        add_build(&m, "535.261.03");
+        old = &m.builds.items[0];
+        ck_assert_int_eq(str_replace(&old->kernel_release, "6.1.0-9-other"), 0);
+        ck_assert_int_eq(str_replace(&old->id, "old"), 0);
+        ck_assert_int_eq(str_replace(&old->created, "2026-01-01T00:00:00Z"), 0);
+        check_refusal(&m, CODE_TREE_MISSING,
+                        "Kernel " RELEASE
+                        " has none. Build old of the store cannot be used: it is for kernel 6.1.0-9-other, not " RELEASE
+                        ".");
+
+        add_build(&m, "535.261.03");
+        new = &m.builds.items[1];
+        ck_assert_int_eq(str_replace(&new->kernel_release, "6.1.0-10-other"), 0);
+        ck_assert_int_eq(str_replace(&new->id, "new"), 0);
+        ck_assert_int_eq(str_replace(&new->created, "2026-01-02T00:00:00Z"), 0);
+        m.source_judgement = (SourceJudgement){ .code = CODE_SOURCE_MISSING };
+        check_refusal(&m, CODE_SOURCE_MISSING,
+                        "Build new of the store cannot be used: it is for kernel 6.1.0-10-other, not " RELEASE
+                        ", and so it is with 1 more.");
+}
+END_TEST
+
 static const struct {
         TreeVerdict verdict;
         Code code;
@@ -1033,13 +1062,13 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_surplus), UNIT_TEST(test_foreign_surplus),
                 UNIT_TEST(test_kernel_without_unload), UNIT_TEST(test_foreign_without_nvidia),
                 UNIT_TEST(test_no_gpu), UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)),
-                UNIT_TEST(test_no_tree), UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)),
-                UNIT_TEST(test_without_drm), UNIT_TEST(test_two_gpus), UNIT_TEST(test_taken),
-                UNIT_TEST(test_taken_by_nouveau), UNIT_TEST(test_taken_beside_a_loaded_driver),
-                UNIT_TEST(test_taken_beside_a_foreign_driver), UNIT_TEST(test_not_taken),
-                UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again), UNIT_TEST(test_excluded_later),
-                UNIT_TEST(test_unknown_parameter), UNIT_TEST(test_other_parameters),
-                UNIT_TEST(test_foreign_parameters), UNIT_TEST(test_wish),
+                UNIT_TEST(test_no_tree), UNIT_TEST(test_builds_for_others),
+                UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)), UNIT_TEST(test_without_drm),
+                UNIT_TEST(test_two_gpus), UNIT_TEST(test_taken), UNIT_TEST(test_taken_by_nouveau),
+                UNIT_TEST(test_taken_beside_a_loaded_driver), UNIT_TEST(test_taken_beside_a_foreign_driver),
+                UNIT_TEST(test_not_taken), UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again),
+                UNIT_TEST(test_excluded_later), UNIT_TEST(test_unknown_parameter),
+                UNIT_TEST(test_other_parameters), UNIT_TEST(test_foreign_parameters), UNIT_TEST(test_wish),
                 UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
                 UNIT_LOOP(test_signing_loaded, ELEMENTSOF(signing_cases)), UNIT_TEST(test_signing_words),
                 UNIT_TEST(test_names), UNIT_TEST(test_services))
