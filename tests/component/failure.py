@@ -93,18 +93,25 @@ def nodes(m):
 
 @story("no file descriptor, process or staging directory is left by failed attempts")
 def leaks(m):
-    m.put("ctl/compile-hook", 'printf "cannot write: No space left on device\\n" >&2; exit 1\n')
-    d = m.start("--set=Retry.Attempts=0", "--set=Retry.DelaySec=1s", "--set=Retry.MaxDelaySec=1s")
-    counts = []
-    for n in range(1, 7):
+    m.put("ctl/compile-hook", """echo again >>$ctl/attempts
+while [ -e $ctl/hold ]; do sleep 0.02; done
+printf "cannot write: No space left on device\\n" >&2; exit 1
+""")
+    d = m.start("--set=Retry.Attempts=0", "--set=Retry.DelaySec=100ms", "--set=Retry.MaxDelaySec=100ms")
+    attempts, counts, processes = 0, [], []
+    for n in range(6):
         d.wait_log("-> backoff", n)
-        m.status()
-        # In the pause: the last client and the worker that removes the staging directory are gone soon.
-        wait_until(lambda: not m.staging() and len(m.processes()) == 1, f"only the daemon is left: {m.processes()}")
-        wait_until(lambda: not counts or len(d.fds()) == counts[0], f"{counts} file descriptors, now {d.fds()}", 0.9)
-        counts.append(min(len(d.fds()) for _ in range(50)))
-    note(f"file descriptors after each attempt: {counts}")
-    check_equal(len(set(counts)), 1, "different numbers of file descriptors")
+        m.put("ctl/hold", "")
+        d.wait_for(lambda: m.exists("ctl/attempts") and len(m.get("ctl/attempts")) > attempts, "another attempt")
+        # All of them stand at the same place; what the last one used is given back soon.
+        wait_until(lambda: not counts or len(d.fds()) == counts[0], f"{counts} file descriptors, now {d.fds()}")
+        wait_until(lambda: not processes or len(m.processes()) == processes[0], f"{processes} processes, now {m.processes()}")
+        check_equal(len(m.staging()), 1, "staging directories")
+        counts.append(len(d.fds()))
+        processes.append(len(m.processes()))
+        attempts = len(m.get("ctl/attempts"))
+        os.unlink(m.path("ctl/hold"))
+    note(f"file descriptors in each attempt: {counts}, processes: {processes}")
     d.stop()
     m.check_gone()
 

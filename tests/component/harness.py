@@ -49,7 +49,8 @@ CORE_USES = {
     "nvidia_drm": ["nvidia", "nvidia_modeset"],
 }
 OUR_FILES = ["nvidia.ko", "nv-linux.o", "nvidia-uvm.ko", "nvidia-modeset.ko", "nv-modeset-linux.o", "module.lds", "build.log"]
-PATIENCE = 60.0  # seconds that a loaded machine gets for anything that must happen
+PATIENCE = 120.0  # seconds that a loaded machine gets for anything that must happen
+SLACK = 60.0  # what it may add to something that has a limit; how fast things are is measured elsewhere
 
 
 class Failed(Exception):
@@ -244,6 +245,7 @@ class Machine:
         # Short, because unix sockets live in it; physical, because the product prints physical paths.
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="driverd-"))
         self.daemons = []
+        self.defaults = ["--set=Stop.TimeoutSec=10min"]  # a slow machine is no reason to give up; stories about the limit set one
         self.ctl = self.path("ctl")
         os.mkdir(self.ctl)
         os.symlink(objects(), self.path("ctl/objects"))
@@ -546,7 +548,7 @@ class Daemon:
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
         argv = [os.environ["NVIDIA_DRIVERD"], f"--root={machine.root}", "--set=Driver.Prerequisites=",
-                f"--set=Driver.Modules={modules}", *arguments]
+                f"--set=Driver.Modules={modules}", *machine.defaults, *arguments]
         with open(machine.path(self.log_name), "wb") as log:
             self.started = time.monotonic()
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",

@@ -16,7 +16,7 @@ def again(m, builds=1, held=None, modules="nvidia nvidia-uvm nvidia-modeset", en
     d.wait_ready()
     note(f"start to READY: {1000 * (d.sent('READY')[0][0] - d.started):.0f} ms")
     m.check_store(builds)
-    wait_until(lambda: not m.staging(), f"staging of the killed daemon goes away: {m.staging()}", 10)
+    wait_until(lambda: not m.staging(), f"staging of the killed daemon goes away: {m.staging()}")
     check_equal(sorted(m.loaded()), sorted(x.replace("-", "_") for x in modules.split()), "modules")
     d.stop()
     check_equal(m.loaded(), [], "modules after the stop: all of them were ours")
@@ -40,7 +40,7 @@ def compiling(m):
     d = m.start()
     m.wait_at("compile")
     d.kill()
-    wait_until(lambda: not m.processes(), "make and compilers are gone", 2)
+    wait_until(lambda: not m.processes(), "make and compilers are gone")
     again(m, held="compile")
     check_equal(m.compiled(), 2, "compiler runs")
 

@@ -60,12 +60,12 @@ def busy(m):
     d.wait_ready()
     d.kill()
     m.put("sys/module/nvidia_uvm/refcnt", "1\n")
-    d = m.start(configured("NVreg_EnableMSI=1"), "--set=Retry.DelaySec=50ms", "--set=Stop.TimeoutSec=3s")
+    d = m.start(configured("NVreg_EnableMSI=1"), "--set=Retry.DelaySec=50ms")
     d.wait_status("Busy")
     m.put("sys/module/nvidia_uvm/refcnt", "0\n")
     d.wait_ready()
     check("insert nvidia NVreg_EnableMSI=1" in m.helper_log(), m.helper_log())
-    d.stop(limit=8)
+    d.stop()
 
 
 @story("a record of an older version: the driver is adopted as it is")

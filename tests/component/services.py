@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from harness import check, check_equal, main, note, story, wait_until
+from harness import SLACK, check, check_equal, main, note, story, wait_until
 
 RUNTIME = "run/nvidia-driverd/services"
 
@@ -268,7 +268,7 @@ def stubborn(m):
                         "--set=Services.StopTimeoutSec=300ms")
     d = s.start()
     d.wait_log("one: up")
-    took = s.stop(d, limit=3.0)
+    took = s.stop(d)
     note(f"stopped in {took:.2f} s")
     check(took > 0.3, "it had its time")
     check("Service one ended: signal 9 (Killed)." in d.log(), "the log says how it ended")
@@ -279,12 +279,12 @@ def stubborn_three(m):
     s = Services(m)
     for name in ("one", "two", "three"):
         s.put(name, "instance; trap '' TERM; say up; while :; do sleep 1; done\n")
-    d = s.start("--set=Stop.TimeoutSec=6s", "--set=Services.StopTimeoutSec=1min")
+    d = s.start("--set=Stop.TimeoutSec=12s", "--set=Services.StopTimeoutSec=1min")
     for name in ("one", "two", "three"):
         d.wait_log(f"{name}: up")
-    took = s.stop(d, limit=6)
-    note(f"stopped in {took:.2f} s, half of the stop is 3 s")
-    check(took > 3, "they had it")
+    took = s.stop(d)
+    note(f"stopped in {took:.2f} s, half of the stop is 6 s")
+    check(took > 6, "they had it")
     check("Services had their half of the time to stop" in d.log(), "the log says so")
     check_equal(m.helper_log()[3:], ["delete nvidia_modeset", "delete nvidia_uvm", "delete nvidia"], "unloaded in the end")
 
@@ -402,7 +402,7 @@ def chatter(m):
         slowest = max(slowest, time.monotonic() - began)
         check(time.monotonic() < deadline, "it ends")
     note(f"slowest answer, with the start of the command: {1000 * slowest:.0f} ms; log: {len(d.log()) // 1024} KiB")
-    check(slowest < 2, f"an answer took {slowest:.2f} s")
+    check(slowest < SLACK, f"an answer took {slowest:.2f} s")
     check(len(d.log()) < 200 * 1024, f"the log has {len(d.log())} bytes")
     check("Its last lines: 199997 | 199998 | 199999 | 200000 | last words" in d.log(), lines_with(d, "Service one ended"))
     s.stop(d)
@@ -465,7 +465,7 @@ def killed_ending(m):
     os.rmdir(m.path("ctl/running-one"))  # what is killed does not tidy up
     d = s.start()
     s.wait_state(d, "two", "running")
-    d.wait_for(lambda: len(s.starts("one")) == 2, "one is started anew", 20)
+    d.wait_for(lambda: len(s.starts("one")) == 2, "one is started anew")
     s.wait_state(d, "one", "running")
     d.send(signal.SIGKILL)
     d.process.wait()

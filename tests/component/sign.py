@@ -276,7 +276,6 @@ def enforced(m):
         d.wait()
         took = time.monotonic() - began
         note(f"start to the end: {1000 * took:.0f} ms")
-        check(took < 2, f"it took {took:.1f} s")
         failed(m, d, "signature-required", REQUIRED, words, "Signatures are enforced (module.sig_enforce)")
         p = m.run("plan")
         check_equal(p.returncode, REQUIRED, p.stdout + p.stderr)

@@ -55,10 +55,7 @@ def wait_state(m, d, state, code="ok"):
     def look():
         status = m.status()[1]
         return status if (status["state"], status["code"]) == (state, code) else None
-    wait_until(lambda: look() or not d.alive(), f"state {state}, code {code}")
-    status = look()
-    check(status, f"the daemon is {state}: {m.status()[1]['state']}")
-    return status
+    return d.wait_for(look, f"state {state}, code {code}")
 
 
 def ready(m, *arguments):
@@ -67,22 +64,36 @@ def ready(m, *arguments):
     return d
 
 
-@story("an Xid of the hardware: degraded, with address, number and meaning, and ready again after a time of quiet")
+@story("an Xid of the hardware: degraded, with address, number and meaning")
 def fault(m):
     log = Kmsg(m)
-    d = ready(m, "--set=Watch.QuietSec=1s")
+    d = ready(m)
     log.xid(48, "An uncorrectable double bit error (DBE) has been detected on GPU.")
     status = wait_state(m, d, "degraded", "gpu-error")
-    began = time.monotonic()
     check_equal(status["detail"], f"GPU {GPU}: Xid 48 (double bit ECC error): "
                 "An uncorrectable double bit error (DBE) has been detected on GPU.", "detail")
     check(f"GPU {GPU}: Xid 48 (double bit ECC error)" in d.log(), d.log())
     check_equal(m.run("status").returncode, 49, "exit status of nvidia-driver status")
-    wait_state(m, d, "ready")
-    check(time.monotonic() - began > 0.5, "not before the time of quiet is over")
     check_equal(m.helper_log(), [f"insert {n}" for n in ("nvidia", "nvidia_uvm", "nvidia_modeset")], "helper runs")
     d.stop()
     m.check_gone()
+
+
+@story("an Xid that is not followed by another for a time is over")
+def heals(m):
+    log = Kmsg(m)
+    d = ready(m, "--set=Watch.QuietSec=1s")
+    log.xid(48, "text")
+    # By the messages, which keep the time: a status that is asked for may come too late.
+    d.wait_status("Degraded")
+    d.wait_for(lambda: d.texts()[-1].startswith("Ready"), "ready again")
+    states = [(t, s.split()[0].rstrip(":")) for t, s in d.sent("STATUS")]
+    degraded = next(t for t, s in states if s == "Degraded")
+    healed = next(t for t, s in states if t > degraded and s == "Ready")
+    note(f"degraded for {1000 * (healed - degraded):.0f} ms")
+    check(healed - degraded > 0.5, "not before the time of quiet is over")
+    wait_state(m, d, "ready")
+    d.stop()
 
 
 @story("a program's own fault is said, and the driver stays ready", gpus=2)
@@ -105,15 +116,13 @@ def storm(m):
     log = Kmsg(m)
     d = ready(m)
     n, slowest = 0, 0.0
-    until = time.monotonic() + 2
-    while time.monotonic() < until:
+    while n < 5000:
         for _ in range(500):
             log.xid(31, f"Ch {n:08x}, engmask 00000101, intr 10000000")
             n += 1
         began = time.monotonic()
         check_equal(m.status()[0], 0, "status in the storm")
         slowest = max(slowest, time.monotonic() - began)
-    check(n > 2000, f"{n} messages are a storm")
     note(f"{n} messages, the slowest status took {1000 * slowest:.0f} ms")
     check_equal(d.log().count("Xid 31"), 1, "lines in the log")
     # What comes after it is not held up.
@@ -153,7 +162,6 @@ def lost(m):
     began = time.monotonic()
     d.send(signal.SIGTERM)
     check_equal(d.wait(), 48, "exit status")
-    check(time.monotonic() - began < 2, "at once")
     check_equal(m.helper_log(), before, "helper runs")
     check_equal(m.loaded(), ["nvidia", "nvidia_modeset", "nvidia_uvm"], "modules")
     check("would not return from the kernel" in d.log() and "Reboot the machine" in d.log(), d.log())
@@ -196,9 +204,15 @@ def recent(m):
         m.put(f"sys/module/{name}/initstate", "live\n")
         m.put(f"sys/module/{name}/refcnt", "0\n")
         m.put(f"sys/module/{name}/version", f"{DRIVER}\n")
-    d = ready(m, "--set=Watch.QuietSec=6s")
+    d = ready(m, "--set=Watch.QuietSec=1h")
     wait_state(m, d, "degraded", "gpu-error")
+    d.kill()
+    # With another idea of what a moment is, it is over.
+    log.say(LOADED, ago=100)
+    log.xid(48, "just now", ago=2)
+    d = ready(m, "--set=Watch.QuietSec=1s")
     wait_state(m, d, "ready")
+    check_equal([t for t in d.texts() if t.startswith("Degraded")], [], "degraded")
     d.stop()
 
 
