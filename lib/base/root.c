@@ -16,6 +16,9 @@
 #include "base/root.h"
 #include "base/str.h"
 
+/* So many renames in a row at just the wrong time do not happen; an end there must be all the same. */
+#define OPEN_ATTEMPTS 1000
+
 void closedirp(DIR **d)
 {
         if (*d)
@@ -83,7 +86,15 @@ static int open_below(const Root *root, const char *path, int flags, mode_t mode
         if (root_is_host(root))
                 return openat(root->fd, path, flags | O_CLOEXEC, mode);
 
-        return (int)syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+        /* EAGAIN: something was renamed, anywhere on the machine, just when the kernel followed a "..", see
+         * openat2(2). The next attempt has nothing to do with it; on a busy machine one in a thousand fails.
+         */
+        for (unsigned attempt = 1;; attempt++) {
+                int fd = (int)syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+
+                if (fd >= 0 || errno != EAGAIN || attempt == OPEN_ATTEMPTS)
+                        return fd;
+        }
 }
 
 static int absent_or_error(int error)

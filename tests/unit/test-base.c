@@ -3,7 +3,9 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/result.h"
 #include "base/root.h"
@@ -199,6 +201,42 @@ START_TEST(test_root_confines)
 }
 END_TEST
 
+/* Renames without end, until it is killed. */
+static pid_t start_renamer(const Root *root)
+{
+        pid_t pid;
+
+        ck_assert_int_eq(root_write_file(root, "one", "", 0, 0644), 0);
+        pid = fork();
+        if (pid != 0)
+                return pid;
+        for (;;) {
+                (void)renameat(root->fd, "one", root->fd, "two");
+                (void)renameat(root->fd, "two", root->fd, "one");
+        }
+}
+
+/* For paths with "..", the kernel refuses to say where it is while anything is renamed. */
+START_TEST(test_root_beside_renames)
+{
+        _cleanup_(root_freep) Root *root = NULL;
+        _cleanup_free_ char *path = make_tree();
+        pid_t pid;
+
+        ck_assert_int_eq(root_new(path, &root), 0);
+        ck_assert_int_eq(root_mkdirs(root, "a/b", 0755), 0);
+        ck_assert_int_eq(symlinkat("../../a/b", root->fd, "a/link"), 0);
+        pid = start_renamer(root);
+        ck_assert_int_gt(pid, 0);
+        for (int i = 0; i < 100000; i++)
+                ck_assert(root_exists(root, "a/link"));
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        remove_tree(path);
+}
+END_TEST
+
 UNIT_MAIN("base", UNIT_TEST(test_result_trace), UNIT_TEST(test_strv), UNIT_TEST(test_strv_remove),
                 UNIT_TEST(test_modname), UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print),
-                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_confines))
+                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_confines),
+                UNIT_TEST(test_root_beside_renames))
