@@ -142,7 +142,7 @@ char *build_manifest_identity(const BuildManifest *m)
         _cleanup_strv_ char **lines = NULL;
         int r;
 
-        r = strv_pushf(&lines, "format=%d", MANIFEST_FORMAT);
+        r = strv_pushf(&lines, "format=%d", MANIFEST_FORMAT_IDENTITY);
         if (r == 0)
                 r = strv_pushf(&lines, "driver=%s %s", m->driver_version,
                                 driver_type_to_string(m->driver_type));

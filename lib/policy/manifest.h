@@ -12,7 +12,11 @@
 #include "policy/facts.h"
 #include "policy/signer.h"
 
-enum { MANIFEST_FORMAT = 1 };
+/*
+ * What a manifest has to have. Since 2 the last field is the digest of all that
+ * is before it; 1 is still read. Identities are as they were with 1.
+ */
+enum { MANIFEST_FORMAT = 2, MANIFEST_FORMAT_OLDEST = 1, MANIFEST_FORMAT_IDENTITY = 1 };
 
 /* Files of a build that linking its modules takes, beside interface and core: as the kernel tree had them.
  */

@@ -19,3 +19,4 @@ int digest_text(const char *text, size_t size, char ret_hex[static DIGEST_HEX_SI
 
 /* XXH64 of a file, 16 hex digits. Returns as digest_fd(). */
 int digest_fast_fd(int fd, char ret_hex[static DIGEST_FAST_HEX_SIZE], uint64_t *ret_size);
+void digest_fast_text(const char *text, size_t size, char ret_hex[static DIGEST_FAST_HEX_SIZE]);

@@ -48,3 +48,8 @@ int digest_fast_fd(int fd, char ret_hex[static DIGEST_FAST_HEX_SIZE], uint64_t *
                 *ret_size = size;
         return 0;
 }
+
+void digest_fast_text(const char *text, size_t size, char ret_hex[static DIGEST_FAST_HEX_SIZE])
+{
+        (void)snprintf(ret_hex, DIGEST_FAST_HEX_SIZE, "%016llx", (unsigned long long)XXH64(text, size, 0));
+}

@@ -5,13 +5,22 @@
  * could do harm with: file names must be plain names, digests 64 hex digits.
  * Unknown fields are ignored, so a newer program's manifest can be read as
  * long as its format number is ours.
+ *
+ * The last field is a digest of the text before it, so a manifest that has
+ * become another valid one by a flipped bit is found, too.
  */
 
 #include <jansson.h>
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/digest.h"
 #include "sys/manifestjson.h"
+
+/* What the text of an object ends with, and what stands there instead if a digest follows. */
+#define END        "\n}\n"
+#define DIGEST_KEY "xxh64"
+#define DIGEST_END ",\n  \"" DIGEST_KEY "\": \"%s\"" END
 
 static int invalid(char **reterr, char *text)
 {
@@ -207,7 +216,8 @@ static int parse_head(json_t *root, BuildManifest *m, char **reterr)
         json_t *format = json_object_get(root, "format");
         int r;
 
-        if (!json_is_integer(format) || json_integer_value(format) != MANIFEST_FORMAT)
+        if (!json_is_integer(format) || json_integer_value(format) < MANIFEST_FORMAT_OLDEST ||
+                        json_integer_value(format) > MANIFEST_FORMAT)
                 return invalid(reterr, str_format("field \"format\" is not %d", MANIFEST_FORMAT));
 
         m->debug_info = json_is_true(json_object_get(root, "debugInfo"));
@@ -237,6 +247,32 @@ static int parse_head(json_t *root, BuildManifest *m, char **reterr)
         return 0;
 }
 
+static int check_digest(json_t *root, const char *text, size_t size, char **reterr)
+{
+        json_t *value = json_object_get(root, DIGEST_KEY);
+        _cleanup_free_ char *end = NULL, *before = NULL;
+        char hex[DIGEST_FAST_HEX_SIZE];
+        size_t n;
+
+        if (!value && json_integer_value(json_object_get(root, "format")) < 2)
+                return 0;
+        if (!json_is_string(value))
+                return invalid(reterr, str_format("field \"" DIGEST_KEY "\" is missing"));
+        end = str_format(DIGEST_END, json_string_value(value));
+        if (!end)
+                return err_origin(-ENOMEM);
+        n = strlen(end);
+        if (size >= n && memcmp(text + size - n, end, n) == 0) {
+                before = str_format("%.*s" END, (int)(size - n), text);
+                if (!before)
+                        return err_origin(-ENOMEM);
+                digest_fast_text(before, strlen(before), hex);
+                if (streq(hex, json_string_value(value)))
+                        return 0;
+        }
+        return invalid(reterr, str_format("it is not as it was written"));
+}
+
 int manifest_parse(const char *text, size_t size, BuildManifest *ret, char **reterr)
 {
         json_auto_t *root = NULL;
@@ -251,6 +287,8 @@ int manifest_parse(const char *text, size_t size, BuildManifest *ret, char **ret
                 return invalid(reterr, str_format("line 1: not a JSON object"));
 
         r = parse_head(root, &m, reterr);
+        if (r == 0)
+                r = check_digest(root, text, size, reterr);
         if (r == 0)
                 r = parse_inputs(root, &m, reterr);
         if (r == 0)
@@ -310,6 +348,18 @@ static json_t *signer_to_json(const Signer *s)
         return object;
 }
 
+static int add_digest(const char *object, char **ret)
+{
+        _cleanup_free_ char *text = str_format("%s\n", object);
+        char hex[DIGEST_FAST_HEX_SIZE];
+
+        if (!text)
+                return err_origin(-ENOMEM);
+        digest_fast_text(text, strlen(text), hex);
+        *ret = str_format("%.*s" DIGEST_END, (int)(strlen(text) - strlen(END)), text, hex);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
 int manifest_format(const BuildManifest *m, char **ret)
 {
         json_auto_t *root = json_object();
@@ -339,6 +389,5 @@ int manifest_format(const BuildManifest *m, char **ret)
         text = json_dumps(root, JSON_INDENT(2));
         if (!text)
                 return err_origin(-ENOMEM);
-        *ret = str_format("%s\n", text);
-        return *ret ? 0 : err_origin(-ENOMEM);
+        return err_trace(add_digest(text, ret));
 }

@@ -446,9 +446,10 @@ static const struct {
         { "{\"id\":\"\xff\"}", "line 1: unable to decode byte 0xff" },
         { "{\"id\":\"\\u0000\"}", "line 1: \\u0000 is not allowed" },
         { "[1]", "line 1: not a JSON object" },
-        { "{}", "field \"format\" is not 1" },
-        { "{\"format\":\"1\"}", "field \"format\" is not 1" },
-        { "{\"format\":2}", "field \"format\" is not 1" },
+        { "{}", "field \"format\" is not 2" },
+        { "{\"format\":\"1\"}", "field \"format\" is not 2" },
+        { "{\"format\":0}", "field \"format\" is not 2" },
+        { "{\"format\":3}", "field \"format\" is not 2" },
         { "{\"format\":1}", "field \"driverVersion\" is missing" },
         { "{\"format\":1,\"id\":7}", "field \"id\" is not a string" },
         { "{\"format\":1,\"driverVersion\":null}", "field \"driverVersion\" is missing" },
@@ -538,10 +539,8 @@ static void parse_damaged(const char *text, size_t size)
 
         memcpy(copy, text, size);
         r = manifest_parse(copy, size, &m, &reason);
-        ck_assert(r == 0 || r == MANIFEST_E_INVALID);
-        ck_assert_int_eq(r == 0, reason == NULL);
-        for (size_t i = 0; r == 0 && i < m.n_files; i++)
-                ck_assert(!strchr(m.files[i].name, '/') && m.files[i].name[0] != '.');
+        ck_assert_msg(r == MANIFEST_E_INVALID, "%d: %.*s", r, (int)size, copy);
+        ck_assert_ptr_nonnull(reason);
         build_manifest_done(&m);
 }
 
