@@ -111,7 +111,7 @@ static Code verify_one(const CliStore *s, const BuildManifest *m)
 static Code verify(const CliStore *s, char *const *ids)
 {
         const BuildManifest *m;
-        Code worst = CODE_OK, code;
+        Code worst = !*ids && s->n_unreadable > 0 ? CODE_BUILD_DAMAGED : CODE_OK, code;
 
         for (size_t i = 0; !*ids && i < s->builds.n; i++) {
                 code = verify_one(s, &s->builds.items[i]);

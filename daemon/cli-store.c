@@ -62,6 +62,7 @@ Code cli_store_open(const Cli *cli, CliStore *ret)
                 r = store_good_list(cli->root, s.config->store_directory, &s.good);
         if (r == 0)
                 r = find_in_use(&s);
+        s.n_unreadable = strv_length(problems);
         STRV_FOREACH (problem, problems)
                 (void)fprintf(stderr, "nvidia-driver: %s, ignoring this build\n", *problem);
         if (r < 0) {

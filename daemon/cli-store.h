@@ -10,9 +10,10 @@ typedef struct CliStore {
         const Cli *cli;
         Config *config;
         BuildManifests builds;
-        char *release; /* of the running kernel; NULL if not known */
-        char **in_use; /* ids of builds that the loaded modules may be from */
-        char **good;   /* ids of builds that worked last, one per kernel */
+        char *release;       /* of the running kernel; NULL if not known */
+        char **in_use;       /* ids of builds that the loaded modules may be from */
+        char **good;         /* ids of builds that worked last, one per kernel */
+        size_t n_unreadable; /* builds whose manifest is no good; said already */
         int lock;
 } CliStore;
 
