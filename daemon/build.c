@@ -200,6 +200,7 @@ void build_fatal(Build *b, int error, const char *what)
 bool build_step_failed(Build *b, const JobResult *result)
 {
         _cleanup_free_ char *lines = NULL;
+        Code code;
 
         (void)buildlog_finish(&b->log);
         if (result->status == 0)
@@ -218,8 +219,10 @@ bool build_step_failed(Build *b, const JobResult *result)
         /* Nothing that looks like an error: the last words are the best guess. */
         if (!lines && b->log.line[0])
                 lines = strdup(b->log.line);
-        build_fail(b, buildlog_code(&b->log, result->signal == SIGKILL), "%s%s%d.%s%s",
-                        fsm_state_to_string(b->stage),
+        code = buildlog_code(&b->log, result->signal == SIGKILL);
+        if (code == CODE_PREPARE_FAILED || code == CODE_COMPILE_FAILED || code == CODE_LINK_FAILED)
+                code = resources_is_full(b->staging_lock) ? CODE_NO_SPACE : code;
+        build_fail(b, code, "%s%s%d.%s%s", fsm_state_to_string(b->stage),
                         result->signal ? " ended by signal " : " ended with status ",
                         result->signal ? result->signal : result->status,
                         b->log.n_errors ? " First error: "

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <sched.h>
+#include <sys/statvfs.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -73,4 +74,16 @@ int resources_memory(const Root *root, uint64_t *ret)
 
         *ret = available;
         return 0;
+}
+
+#define ROOM_LEAST (1024 * 1024ULL)
+
+bool resources_is_full(int fd)
+{
+        struct statvfs st;
+
+        if (fstatvfs(fd, &st) < 0)
+                return false;
+        /* Without a fixed number of inodes there are none to count. */
+        return st.f_bavail * st.f_frsize < ROOM_LEAST || (st.f_files > 0 && st.f_favail == 0);
 }

@@ -14,3 +14,9 @@ unsigned resources_cpus(void);
  * Returns 0, or 1 if the machine does not tell, or a negative errno.
  */
 int resources_memory(const Root *root, uint64_t *ret);
+
+/*
+ * Whether the file system that @fd lies in has no room left to speak of. Many
+ * tools do not say that this is why they failed (a shell says "I/O error").
+ */
+bool resources_is_full(int fd);

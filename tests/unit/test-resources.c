@@ -127,5 +127,19 @@ START_TEST(test_this_machine)
 }
 END_TEST
 
-UNIT_MAIN("resources", UNIT_TEST(test_cpus), UNIT_LOOP(test_memory, ELEMENTSOF(machines)),
-                UNIT_TEST(test_container), UNIT_TEST(test_unreadable), UNIT_TEST(test_this_machine))
+START_TEST(test_full)
+{
+        int fds[2];
+
+        ck_assert(!resources_is_full(-EBADF));
+        /* procfs and pipes have no blocks at all, so there is no room in them. */
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        ck_assert(resources_is_full(fds[0]));
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+END_TEST
+
+UNIT_MAIN("resources", UNIT_TEST(test_full), UNIT_TEST(test_cpus),
+                UNIT_LOOP(test_memory, ELEMENTSOF(machines)), UNIT_TEST(test_container),
+                UNIT_TEST(test_unreadable), UNIT_TEST(test_this_machine))
