@@ -6,6 +6,8 @@ import os
 
 from harness import OUR_FILES, STORE, check, check_equal, main, story, wait_until
 
+DAMAGED = 25
+
 
 def flip(path):
     with open(path, "r+b") as f:
@@ -31,6 +33,9 @@ def damaged(m, harm, name, code="[build-damaged]"):
     m.check_store(1)
     build = m.builds()[0]
     harm(m.path(f"{STORE}/builds/{build}/{name}"))
+    p = m.run("builds", "verify")
+    check_equal(p.returncode, DAMAGED, f"exit status of builds verify: {p.stdout}{p.stderr}")
+    check(name in p.stderr, f"{name} in the words of builds verify: {p.stderr}")
     before = len(m.helper_log())
     d = m.start("--set=Retry.DelaySec=10ms")
     d.wait_ready()
@@ -45,7 +50,7 @@ def damaged(m, harm, name, code="[build-damaged]"):
 
 
 for _name in OUR_FILES:
-    for _harm in (flip, truncate, os.unlink) if _name.endswith(".ko") else (flip, os.unlink):
+    for _harm in (flip, truncate, os.unlink):
         story(f"{_name}: {_harm.__name__}")(lambda m, h=_harm, n=_name: damaged(m, h, n))
 
 
@@ -62,6 +67,16 @@ def no_manifest(m):
 @story("manifest truncated")
 def half_manifest(m):
     damaged(m, lambda p: os.truncate(p, os.path.getsize(p) // 2), "manifest.json", "ignoring this build")
+
+
+@story("manifest with another digit in its date: still JSON, and found all the same")
+def other_manifest(m):
+    def harm(path):
+        with open(path, "r+b") as f:
+            at = f.read().index(b'"created": "2') + 14
+            f.seek(at)
+            f.write(b"9")
+    damaged(m, harm, "manifest.json", "it is not as it was written, ignoring this build")
 
 
 @story("a file that is a link, a directory, a FIFO")
