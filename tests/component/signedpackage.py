@@ -128,7 +128,8 @@ def tampered(m):
         "-signer", m.path(CERT), "-inkey", m.path(KEY), "-out", m.path("ctl/foreign"))
     with open(m.path("ctl/foreign"), "rb") as f:
         foreign = f.read()
-    unsigned = json.loads(good[0][1])
+    unsigned = dict(json.loads(good[0][1]), format=1)
+    del unsigned["xxh64"]
     for f in unsigned["files"]:
         f.pop("unsignedSha256", None)
     claims = json.dumps(unsigned).encode()
