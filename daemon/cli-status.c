@@ -20,6 +20,7 @@
 #include "policy/fsm.h"
 #include "settings.h"
 #include "sys/clock.h"
+#include "sys/devnodes.h"
 #include "sys/statusjson.h"
 #include "sys/udevmon.h"
 
@@ -150,6 +151,14 @@ static void print_holders(const Status *s)
                 (void)printf("           and more, see nvidia-driver holders\n");
 }
 
+static void print_devices(const Status *s)
+{
+        for (size_t i = 0; i < s->n_devices; i++)
+                (void)printf("%s%s%s%s", i == 0 ? "    Nodes: " : ", ", s->devices[i].node,
+                                s->devices[i].present ? "" : " (not there)",
+                                i + 1 == s->n_devices ? "\n" : "");
+}
+
 void cli_print_status(const Cli *cli, const Status *s)
 {
         print_head(cli, s);
@@ -157,9 +166,34 @@ void cli_print_status(const Cli *cli, const Status *s)
         print_modules(s);
         print_holders(s);
         print_gpus(s);
+        print_devices(s);
         print_services(s);
         STRV_FOREACH (problem, s->problems)
                 (void)printf("  Warning: %s\n", *problem);
+}
+
+/* What of the driver's own nodes there is; which ones there have to be, only the daemon has asked the
+ * driver. */
+static int list_devices(const Root *root, Status *s)
+{
+        _cleanup_(dev_entries_done) DevEntries entries = {};
+        _cleanup_(devdir_freep) DevDir *dev = NULL;
+        int r;
+
+        r = devdir_open(root, "dev", "proc/self/mountinfo", &dev);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        r = devdir_list(dev, &entries);
+        for (size_t i = 0; r == 0 && i < entries.n; i++) {
+                const DevEntry *e = &entries.items[i];
+                _cleanup_free_ char *path = str_format("/dev/%s", e->name);
+
+                if (!path)
+                        return err_origin(-ENOMEM);
+                if (e->kind == DEV_ENTRY_NODE && nodeset_is_ours(e->name))
+                        r = status_add_device(s, path, e->major, e->minor, /* present= */ true);
+        }
+        return err_trace(r);
 }
 
 /* No daemon: the machine as it is, and the last words of the one before. */
@@ -189,6 +223,8 @@ static int describe_locally(const Cli *cli, Status *s)
                 r = udevmon_new(&udev);
         if (r == 0)
                 r = udevmon_enumerate(udev, cli->root, &s->nodes);
+        if (r == 0)
+                r = list_devices(cli->root, s);
         udevmon_free(udev);
         return err_trace(r);
 }

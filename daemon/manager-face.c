@@ -243,6 +243,8 @@ int manager_fill_status(Manager *m, Status *s)
                 r = holding_fill_status(m, s);
         if (r == 0 && m->udev)
                 r = udevmon_enumerate(m->udev, m->root, &s->nodes);
+        if (r == 0)
+                r = stage_nodes_fill(m, s);
         return err_trace(r);
 }
 

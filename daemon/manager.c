@@ -68,7 +68,7 @@ static void forget_attempt(Manager *m)
         stage_check_leave(m);
         m->build = build_free(m->build);
         module_work_reset(m);
-        stage_devices_leave(m);
+        stage_devices_end(m);
         plan_done(&m->plan);
         facts_done(&m->facts);
         node_facts_done(&m->nodes);
@@ -122,7 +122,7 @@ static void enter_stopping(Manager *m)
 {
         notify_sendf("STOPPING=1");
         m->build = build_free(m->build);
-        stage_devices_leave(m);
+        stage_devices_end(m);
         stage_busy_leave(m);
         holding_forget(m);
         stage_services_end(m, stop_when_idle);
@@ -165,6 +165,7 @@ static void enter(Manager *m)
                 discard_staging(m);
                 watch_kernel_show(m);
                 manager_health_show(m);
+                stage_devices_look(m);
                 return;
         case FSM_REPAIR:
                 manager_stage_done(m);
@@ -173,7 +174,7 @@ static void enter(Manager *m)
                 enter_stopping(m);
                 return;
         case FSM_UNLOAD:
-                stage_devices_leave(m);
+                stage_devices_end(m);
                 stage_services_end(m, stage_unload_enter);
                 return;
         case FSM_BACKOFF:
@@ -182,6 +183,7 @@ static void enter(Manager *m)
                 /* A full disk is not to become fuller with every attempt. */
                 m->build = build_free(m->build);
                 discard_staging(m);
+                (void)stage_nodes_tidy(m, /* last= */ false);
                 return;
         case FSM_BUSY:
                 stage_busy_enter(m);
@@ -232,6 +234,9 @@ static void perform(Manager *m, const FsmAction *action)
                 if (action->code == CODE_STUCK)
                         module_work_report_stuck(m);
                 m->exit_code = action->code;
+                if (m->fsm.state == FSM_STOPPED && action->code != CODE_STUCK &&
+                                stage_nodes_tidy(m, /* last= */ true))
+                        return;
                 /* A failed build is tidied up first; nothing else runs then that could keep us. */
                 if (m->fsm.state != FSM_FAILED || job_pool_is_idle(m->pool))
                         (void)sd_event_exit(m->event, 0);
@@ -369,6 +374,7 @@ Manager *manager_free(Manager *m)
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
         watch_kernel_stop(m);
         stage_services_free(m);
+        stage_nodes_done(m);
         sd_event_source_disable_unref(m->udev_source);
         udevmon_free(m->udev);
         bus_free(m->bus);

@@ -22,6 +22,7 @@
 #include "policy/stopping.h"
 #include "policy/verdict.h"
 #include "signing.h"
+#include "stage-nodes.h"
 #include "sys/pidlock.h"
 #include "sys/udevmon.h"
 
@@ -97,8 +98,9 @@ struct Manager {
         LoopWatch watch;
 
         UdevMon *udev;
-        sd_event_source *udev_source, *device_timer;
+        sd_event_source *udev_source, *device_timer, *device_poll;
         NodeFacts nodes;
+        NodeWork node_work;
         Health health;
         KernelWatch *kernel_watch; /* NULL: the kernel log is not watched */
 
@@ -256,7 +258,12 @@ bool module_work_judge(Manager *m, Verdict (*judge)(int error, ModState after, C
 /* stage-devices.c: AWAIT_DEVICES, and the watch in READY and DEGRADED */
 int stage_devices_monitor(Manager *m);
 void stage_devices_enter(Manager *m);
-void stage_devices_leave(Manager *m);
+void stage_devices_leave(Manager *m); /* the waiting is over */
+void stage_devices_end(Manager *m);   /* and so is the watch */
+
+/* Something may be other than before: look now, or in a moment when all of it has happened. */
+void stage_devices_look(Manager *m);
+void stage_devices_soon(Manager *m);
 
 /* stage-ready.c: builds that are not needed any more */
 void stage_ready_retire(Manager *m);

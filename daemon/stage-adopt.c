@@ -42,6 +42,7 @@ void stage_adopt_enter(Manager *m)
                 manager_stage_failed(m, CODE_INTERNAL, "udev: %s.", strerror(-r));
                 return;
         }
+        stage_nodes_loading(m);
         m->adopting = m->plan.loaded == PLAN_LOADED_WANTED;
         log_notice(m->log, "Adopting the loaded driver %s%s.", nvidia ? strempty(nvidia->version) : "",
                         m->plan.foreign ? keep_reason(nvidia) : "");

@@ -4,7 +4,13 @@
  * AWAIT_DEVICES, and the watch that goes on in READY and DEGRADED. The monitor
  * is on before the first module is loaded; then an enumeration says what is
  * there already; then every event leads to another enumeration. The goal is
- * the set (a card and a render node under each GPU), not an event.
+ * the set (a card and a render node under each GPU, and the driver's own
+ * nodes, which stage-nodes.c has made), not an event.
+ *
+ * In a container udev's events may not arrive, or there is no udevd (T17).
+ * Then it is looked again and again: often while somebody waits, rarely later.
+ * While waiting it is looked from time to time in any case, because an event
+ * that does not come, for whatever reason, must not cost the whole deadline.
  */
 
 #include "base/result.h"
@@ -12,6 +18,19 @@
 #include "manager.h"
 #include "policy/devset.h"
 #include "sys/sysmod.h"
+
+#define POLL_AWAIT_DEAF (200 * USEC_PER_MSEC)
+#define POLL_AWAIT      (1 * USEC_PER_SEC)
+#define POLL_WATCH_DEAF (2 * USEC_PER_SEC)
+/* One look for all the changes that come with a change. */
+#define SETTLE_DELAY (100 * USEC_PER_MSEC)
+
+static void look(Manager *m, bool polled);
+
+static bool is_watching(const Manager *m)
+{
+        return m->fsm.state == FSM_READY || m->fsm.state == FSM_DEGRADED;
+}
 
 static bool drm_is_wanted(const Manager *m)
 {
@@ -35,61 +54,129 @@ static char *missing_modules(Manager *m)
         return gone ? strv_join(gone, ", ") : NULL;
 }
 
+/* DRM nodes and our own, for people; NULL if all are there. */
 static char *missing_nodes(Manager *m)
 {
         _cleanup_strv_ char **missing = NULL;
+        const char *own = stage_nodes_absent(m);
 
-        if (!drm_is_wanted(m) || devset_missing(&m->facts.gpus, &m->nodes, &missing) < 0 || !missing)
+        if (drm_is_wanted(m) && devset_missing(&m->facts.gpus, &m->nodes, &missing) < 0)
                 return NULL;
-        return strv_join(missing, ", ");
+        if (own)
+                (void)strv_push(&missing, own);
+        return missing ? strv_join(missing, ", ") : NULL;
 }
 
-static void complain(Manager *m, HealthSource source, Code code, const char *what, const char *names)
+/* A minor that the kernel has and nobody has made a node for. */
+static bool has_minor_without_node(const Manager *m)
 {
-        _cleanup_free_ char *detail = names ? str_format("Gone: %s%s.", what, names) : NULL;
-
-        manager_complain(m, source, names ? code : CODE_OK, detail);
+        for (size_t i = 0; i < m->nodes.n; i++)
+                if (!m->nodes.items[i].there)
+                        return true;
+        return false;
 }
 
 static void watch(Manager *m)
 {
-        _cleanup_free_ char *modules = missing_modules(m), *nodes = missing_nodes(m);
+        _cleanup_free_ char *modules = missing_modules(m), *nodes = missing_nodes(m), *detail = NULL;
+        const char *failure = stage_nodes_failure(m);
 
-        complain(m, HEALTH_MODULES, CODE_MODULES_LOST, "module ", modules);
-        complain(m, HEALTH_DEVICES, CODE_DEVICES_LOST, "", nodes);
+        detail = modules ? str_format("Gone: module %s.", modules) : NULL;
+        manager_complain(m, HEALTH_MODULES, modules ? CODE_MODULES_LOST : CODE_OK, detail);
+
+        /* A minor that lacks nothing but its node is having it made. */
+        if (has_minor_without_node(m) && stage_nodes_is_mending(m))
+                return;
+        free(detail);
+        detail = failure ? str_format("%s.", failure) : nodes ? str_format("Gone: %s.", nodes) : NULL;
+        manager_complain(m, HEALTH_DEVICES,
+                        failure ? CODE_NODES_FAILED
+                        : nodes ? CODE_DEVICES_LOST
+                                : CODE_OK,
+                        detail);
 }
 
 static void await(Manager *m)
 {
-        DevsetCount count;
+        bool drm = !drm_is_wanted(m) || devset_complete(&m->facts.gpus, &m->nodes);
         _cleanup_free_ char *progress = NULL;
+        DevsetCount count;
 
-        if (devset_complete(&m->facts.gpus, &m->nodes)) {
+        if (drm && stage_nodes_complete(m)) {
                 manager_progress(m, NULL);
                 manager_stage_done(m);
                 return;
         }
+        if (stage_nodes_failure(m)) {
+                manager_stage_failed(m, CODE_NODES_FAILED, "%s.", stage_nodes_failure(m));
+                return;
+        }
         devset_count(&m->facts.gpus, &m->nodes, &count);
-        progress = str_format("Waiting for device nodes, %zu/%zu cards, %zu/%zu render nodes", count.n_cards,
-                        count.n_gpus, count.n_renders, count.n_gpus);
+        progress = drm ? str_format("Waiting for device nodes%s%s", stage_nodes_absent(m) ? ": " : "",
+                                         strempty(stage_nodes_absent(m)))
+                       : str_format("Waiting for device nodes, %zu/%zu cards, %zu/%zu render nodes",
+                                         count.n_cards, count.n_gpus, count.n_renders, count.n_gpus);
         manager_progress(m, progress);
 }
 
-static void look(Manager *m)
+static usec_t poll_delay(Manager *m)
+{
+        bool deaf = udevmon_deafness(m->udev, m->root) != NULL;
+
+        if (m->fsm.state == FSM_AWAIT_DEVICES)
+                return MIN(deaf ? POLL_AWAIT_DEAF : POLL_AWAIT, stage_nodes_delay(m));
+        return MIN(deaf ? POLL_WATCH_DEAF : USEC_INFINITY, stage_nodes_delay(m));
+}
+
+static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        look(userdata, /* polled= */ true);
+        return 0;
+}
+
+static void arm_poll(Manager *m, usec_t delay)
 {
         int r;
 
+        m->device_poll = sd_event_source_disable_unref(m->device_poll);
+        if (delay == USEC_INFINITY)
+                return;
+        r = sd_event_add_time_relative(
+                        m->event, &m->device_poll, CLOCK_MONOTONIC, MAX(delay, SETTLE_DELAY), 0, on_poll, m);
+        if (r < 0)
+                log_error(m->log, "timer: %s", strerror(-r));
+}
+
+static void look(Manager *m, bool polled)
+{
+        bool deaf = udevmon_deafness(m->udev, m->root) != NULL;
+        int r;
+
+        if (m->fsm.state != FSM_AWAIT_DEVICES && !is_watching(m))
+                return;
         node_facts_done(&m->nodes);
         r = udevmon_enumerate(m->udev, m->root, &m->nodes);
-        if (r < 0) {
+        if (r < 0)
                 log_warning(m->log, "The device nodes cannot be listed: %s, ignoring.", strerror(-r));
-                return;
-        }
 
+        /* Between udev's events a node may be on its way. */
+        stage_nodes_review(m, (deaf || polled) && has_minor_without_node(m));
+        arm_poll(m, poll_delay(m));
         if (m->fsm.state == FSM_AWAIT_DEVICES)
                 await(m);
-        else if (m->fsm.state == FSM_READY || m->fsm.state == FSM_DEGRADED)
+        else
                 watch(m);
+}
+
+void stage_devices_look(Manager *m)
+{
+        look(m, /* polled= */ false);
+}
+
+void stage_devices_soon(Manager *m)
+{
+        if (is_watching(m))
+                arm_poll(m, SETTLE_DELAY);
 }
 
 static int on_udev(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -102,13 +189,14 @@ static int on_udev(sd_event_source *source, int fd, uint32_t revents, void *user
         if (r < 0)
                 log_warning(m->log, "udev: %s, ignoring.", strerror(-r));
         else if (udev_change_any(&change))
-                look(m);
+                look(m, /* polled= */ false);
         udev_change_done(&change);
         return 0;
 }
 
 int stage_devices_monitor(Manager *m)
 {
+        const char *deafness;
         int r;
 
         if (m->udev)
@@ -116,6 +204,12 @@ int stage_devices_monitor(Manager *m)
         r = udevmon_new(&m->udev);
         if (r)
                 return err_trace(r);
+        deafness = udevmon_deafness(m->udev, m->root);
+        if (deafness)
+                log_info(m->log, "No events of udev: %s. Device nodes are looked for from time to time.",
+                                deafness);
+        if (udevmon_fd(m->udev) < 0)
+                return 0;
         r = sd_event_add_io(m->event, &m->udev_source, udevmon_fd(m->udev), EPOLLIN, on_udev, m);
         return r < 0 ? err_origin(r) : 0;
 }
@@ -125,19 +219,26 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         Manager *m = userdata;
         _cleanup_free_ char *nodes = NULL, *limit = str_from_usec(m->config->device_timeout);
 
-        /* An event may have been lost, or there is no udevd: what is there now is what counts. */
-        look(m);
+        /* What is there now is what counts. */
+        look(m, /* polled= */ true);
         if (m->n_queue > 0)
                 return 0;
         nodes = missing_nodes(m);
         manager_stage_failed(m, CODE_DEVICES_MISSING, "After %s still missing: %s.", strna(limit),
-                        strempty(nodes));
+                        nodes ? nodes : "an answer of the driver about its device nodes");
         return 0;
 }
 
 void stage_devices_leave(Manager *m)
 {
         m->device_timer = sd_event_source_disable_unref(m->device_timer);
+}
+
+void stage_devices_end(Manager *m)
+{
+        stage_devices_leave(m);
+        m->device_poll = sd_event_source_disable_unref(m->device_poll);
+        stage_nodes_forget(m);
 }
 
 void stage_devices_enter(Manager *m)
@@ -150,8 +251,10 @@ void stage_devices_enter(Manager *m)
                 r = sd_event_add_time_relative(m->event, &m->device_timer, CLOCK_MONOTONIC,
                                 m->config->device_timeout, 0, on_deadline, m);
         }
-        if (r < 0)
+        if (r < 0) {
                 manager_stage_failed(m, CODE_INTERNAL, "udev: %s.", strerror(-r));
-        else
-                look(m);
+                return;
+        }
+        stage_nodes_urge(m);
+        look(m, /* polled= */ false);
 }

@@ -234,8 +234,10 @@ static void load_next(Manager *m)
         size_t n_left = 0;
 
         m->work.waiting = false;
-        if (!m->fsm.stop_wanted)
+        if (!m->fsm.stop_wanted) {
+                stage_nodes_loading(m);
                 name = next_module(m, &n_left);
+        }
         if (!name && m->work.aside) {
                 load_side_await(m);
         } else if (!name) {

@@ -260,9 +260,15 @@ static int add_live_steps(const Config *config, const PlanFacts *facts, Plan *pl
 
         STRV_FOREACH (name, config->modules)
                 drm = drm || modname_eq(*name, "nvidia_drm");
-        r = drm ? add_step(plan, FSM_AWAIT_DEVICES, true, "card and render node of %zu GPU%s",
-                                  facts->gpus->n, facts->gpus->n == 1 ? "" : "s")
-                : add_step(plan, FSM_AWAIT_DEVICES, false, "nvidia-drm is not wanted");
+        if (drm)
+                r = add_step(plan, FSM_AWAIT_DEVICES, true, "card and render node of %zu GPU%s%s",
+                                facts->gpus->n, facts->gpus->n == 1 ? "" : "s",
+                                config->create_nodes ? ", and the driver's own nodes" : "");
+        else if (config->create_nodes)
+                r = add_step(plan, FSM_AWAIT_DEVICES, true, "the driver's own nodes");
+        else
+                r = add_step(plan, FSM_AWAIT_DEVICES, false,
+                                "nvidia-drm is not wanted, other nodes are not made");
         if (r == 0)
                 r = service_plan_make(config, facts->services, &plan->services);
         if (r)

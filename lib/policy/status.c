@@ -34,6 +34,9 @@ void status_done(Status *s)
         gpu_facts_done(&s->gpus);
         node_facts_done(&s->nodes);
         holders_done(&s->holders);
+        for (size_t i = 0; i < s->n_devices; i++)
+                free(s->devices[i].node);
+        free(s->devices);
         strv_free(s->problems);
         *s = (Status){};
 }
@@ -66,4 +69,15 @@ int status_add_service(Status *s, const StatusService *service)
         if (!copy->name || !copy->state || (service->last_end && !copy->last_end))
                 return err_origin(-ENOMEM);
         return 0;
+}
+
+int status_add_device(Status *s, const char *node, unsigned major, unsigned minor, bool present)
+{
+        StatusDevice *grown = reallocarray(s->devices, s->n_devices + 1, sizeof(*grown));
+
+        if (!grown)
+                return err_origin(-ENOMEM);
+        s->devices = grown;
+        grown[s->n_devices++] = (StatusDevice){ strdup(node), major, minor, present };
+        return grown[s->n_devices - 1].node ? 0 : err_origin(-ENOMEM);
 }

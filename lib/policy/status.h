@@ -26,6 +26,13 @@ typedef struct StatusService {
         char *last_end; /* "exit status 1", NULL if it never ended */
 } StatusService;
 
+/* A node of the driver itself; those of DRM belong to their GPU. */
+typedef struct StatusDevice {
+        char *node; /* "/dev/nvidia0" */
+        unsigned major, minor;
+        bool present;
+} StatusDevice;
+
 typedef struct Status {
         char *state;    /* as fsm_state_to_string(), or "not-running" */
         usec_t since;   /* CLOCK_REALTIME, 0 if not known */
@@ -52,11 +59,14 @@ typedef struct Status {
         Holders holders;    /* who holds a driver that has to go, as far as it is known; not all if there are
                                many */
         uint64_t n_holders; /* processes among these and the others */
-        char **problems;    /* of the configuration and the store */
+        StatusDevice *devices; /* made by us */
+        size_t n_devices;
+        char **problems; /* of the configuration and the store */
 } Status;
 
 void status_done(Status *s);
 int status_add_step(Status *s, const char *stage, bool run, const char *reason);
+int status_add_device(Status *s, const char *node, unsigned major, unsigned minor, bool present);
 
 /* Copies @service. */
 int status_add_service(Status *s, const StatusService *service);

@@ -361,3 +361,11 @@ bool devdir_has(const Root *root, const char *path, const DevNode *node)
         return full && root_open(root, full, O_PATH | O_NOFOLLOW, &fd) == 0 && fstat(fd, &st) == 0 &&
                S_ISCHR(st.st_mode) && st.st_rdev == makedev(node->major, node->minor);
 }
+
+bool devdir_has_link(const Root *root, const char *path, const DevNode *node)
+{
+        _cleanup_free_ char *full = str_format("%s/char/%u:%u", path, node->major, node->minor),
+                            *target = NULL;
+
+        return full && root_readlink(root, full, &target) == 0;
+}

@@ -42,3 +42,6 @@ int devdir_perform(const DevDir *d, const NodeAction *action);
 
 /* Whether that very node is there; @path is a /dev in the root. */
 bool devdir_has(const Root *root, const char *path, const DevNode *node);
+
+/* Whether its link in /dev/char is there. */
+bool devdir_has_link(const Root *root, const char *path, const DevNode *node);

@@ -94,6 +94,23 @@ static json_t *holders_to_json(const Holders *holders)
         return array;
 }
 
+static json_t *devices_to_json(const Status *s)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < s->n_devices; i++) {
+                const StatusDevice *d = &s->devices[i];
+                json_t *o = json_object();
+
+                set_string(o, "node", d->node);
+                (void)json_object_set_new(o, "major", json_integer(d->major));
+                (void)json_object_set_new(o, "minor", json_integer(d->minor));
+                (void)json_object_set_new(o, "present", json_boolean(d->present));
+                (void)json_array_append_new(array, o);
+        }
+        return array;
+}
+
 static int parse_holders(json_t *root, Status *s)
 {
         json_t *value;
@@ -174,6 +191,7 @@ int status_format(const Status *s, char **ret)
         for (size_t i = 0; i < s->gpus.n; i++)
                 (void)json_array_append_new(gpus, gpu_to_json(&s->gpus.items[i], &s->nodes));
         (void)json_object_set_new(root, "gpus", gpus);
+        (void)json_object_set_new(root, "devices", devices_to_json(s));
         (void)json_object_set_new(root, "services", services_to_json(s));
         (void)json_object_set_new(root, "holders", holders_to_json(&s->holders));
         (void)json_object_set_new(root, "holdingProcesses", json_integer((json_int_t)s->n_holders));
@@ -293,6 +311,16 @@ static int parse_service(json_t *o, Status *s)
         return r;
 }
 
+static int parse_device(json_t *o, Status *s)
+{
+        const char *node = json_string_value(json_object_get(o, "node"));
+
+        return status_add_device(s, strempty(node),
+                        (unsigned)json_integer_value(json_object_get(o, "major")),
+                        (unsigned)json_integer_value(json_object_get(o, "minor")),
+                        json_is_true(json_object_get(o, "present")));
+}
+
 static int parse_lists(json_t *root, Status *s)
 {
         json_t *value;
@@ -311,6 +339,8 @@ static int parse_lists(json_t *root, Status *s)
         json_array_foreach(json_object_get(root, "modules"), i, value) if (r == 0)
                         r = parse_module(value, s);
         json_array_foreach(json_object_get(root, "gpus"), i, value) if (r == 0) r = parse_gpu(value, s);
+        json_array_foreach(json_object_get(root, "devices"), i, value) if (r == 0)
+                        r = parse_device(value, s);
         json_array_foreach(json_object_get(root, "services"), i, value) if (r == 0)
                         r = parse_service(value, s);
         s->n_holders = (uint64_t)json_integer_value(json_object_get(root, "holdingProcesses"));

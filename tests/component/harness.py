@@ -176,8 +176,49 @@ cp "$ctl/objects/nv-linux.o" "$ctl/objects/nv-modeset-linux.o" "$ctl/objects/nvi
 # --- device nodes -----------------------------------------------------------------------------------------
 
 
+def can_make_nodes():
+    return os.geteuid() == 0
+
+
+# The state that a start goes through for them.
+AWAITING = ["awaiting-devices"] if can_make_nodes() else []
+
+
 def gpus_of(root):
     return sorted(os.listdir(os.path.join(root, "sys/bus/pci/devices")))
+
+
+def put_driver(root):
+    """What the driver says in /proc, and the bus of its GPUs, once nvidia or nvidia_uvm came or went."""
+    def put(name, text):
+        file = os.path.join(root, name)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file + ".new", "w", encoding="ascii") as f:
+            f.write(text)
+        os.rename(file + ".new", file)
+
+    loaded = os.listdir(os.path.join(root, "sys/module"))
+    majors = "226 drm\n"
+    if "nvidia_uvm" in loaded:
+        majors += f"{control(root, 'uvm-major') or 242} nvidia-uvm\n"
+    if "nvidia" not in loaded:
+        shutil.rmtree(os.path.join(root, "proc/driver/nvidia"), ignore_errors=True)
+    else:
+        majors += "195 nvidia-frontend\n245 nvidia-caps\n"
+        put("proc/driver/nvidia/params", control(root, "params") or
+            "ModifyDeviceFiles: 1\nDeviceFileUID: 0\nDeviceFileGID: 0\nDeviceFileMode: 438\n")
+        put("proc/driver/nvidia/capabilities/mig/config", "DeviceFileMinor: 1\nDeviceFileMode: 256\nDeviceFileModify: 1\n")
+        for minor, address in enumerate(gpus_of(root)):
+            if address == control(root, "silent-gpu"):
+                continue
+            put(f"proc/driver/nvidia/gpus/{address}/information", f"Model: \t\t Fixture\nDevice Minor: \t {minor}\n")
+    for address in gpus_of(root):
+        link = os.path.join(root, f"sys/bus/pci/devices/{address}/driver")
+        if os.path.lexists(link):
+            os.unlink(link)
+        if "nvidia" in loaded:
+            os.symlink("../../../bus/pci/drivers/nvidia", link)
+    put("proc/devices", f"Character devices:\n  1 mem\n{majors}\nBlock devices:\n  7 loop\n")
 
 
 def make_node(root, address, index, kind):
@@ -193,6 +234,10 @@ def make_node(root, address, index, kind):
     os.symlink("../../../../../class/drm", os.path.join(directory, "subsystem"))
     os.makedirs(os.path.join(root, "sys/class/drm"), exist_ok=True)
     os.symlink(f"../../{devpath}", os.path.join(root, "sys/class/drm", name))
+    os.makedirs(os.path.join(root, "sys/dev/char"), exist_ok=True)
+    os.symlink(f"../../{devpath}", os.path.join(root, f"sys/dev/char/226:{minor}"))
+    if control(root, "bare-minors") is not None:
+        return f"/{devpath}", name, minor
     os.makedirs(os.path.join(root, "dev/dri"), exist_ok=True)
     os.mknod(os.path.join(root, "dev/dri", name), stat.S_IFCHR | 0o660, os.makedev(226, minor))
     os.makedirs(os.path.join(root, "run/udev/data"), exist_ok=True)
@@ -261,6 +306,7 @@ class Machine:
         os.symlink("/", self.path(self.root[1:]))
         for directory in ("sys/module", "sys/bus/pci/devices", "dev", "run", "tmp"):
             os.makedirs(self.path(directory), exist_ok=True)
+        self.put("run/udev/control", "")
         if tree:
             self.put_tree(TREE)
             # Relative: make and ld are not confined to the root.
@@ -480,7 +526,7 @@ class Machine:
         """Environment that makes libudev see this machine. Every child has the preload, so no leak checks."""
         if "UMOCKDEV_PRELOAD" not in os.environ:
             raise Skip("UMOCKDEV_PRELOAD is not set")
-        if os.geteuid() != 0:
+        if not can_make_nodes():
             raise Skip("device nodes are made by root only")
         return {"LD_PRELOAD": os.environ["UMOCKDEV_PRELOAD"], "UMOCKDEV_DIR": self.root, "ASAN_OPTIONS": "detect_leaks=0"}
 
@@ -548,7 +594,8 @@ class Daemon:
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
         argv = [os.environ["NVIDIA_DRIVERD"], f"--root={machine.root}", "--set=Driver.Prerequisites=",
-                f"--set=Driver.Modules={modules}", *machine.defaults, *arguments]
+                f"--set=Driver.Modules={modules}", *([] if can_make_nodes() else ["--set=Devices.CreateNodes=no"]),
+                *machine.defaults, *arguments]
         with open(machine.path(self.log_name), "wb") as log:
             self.started = time.monotonic()
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",

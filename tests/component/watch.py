@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from harness import DRIVER, check, check_equal, gpus_of, main, note, story, wait_until
+from harness import DRIVER, check, check_equal, gpus_of, main, note, put_driver, story, wait_until
 
 GPU = "0000:00:04.0"
 OTHER = "0000:00:05.0"
@@ -204,6 +204,7 @@ def recent(m):
         m.put(f"sys/module/{name}/initstate", "live\n")
         m.put(f"sys/module/{name}/refcnt", "0\n")
         m.put(f"sys/module/{name}/version", f"{DRIVER}\n")
+    put_driver(m.root)
     d = ready(m, "--set=Watch.QuietSec=1h")
     wait_state(m, d, "degraded", "gpu-error")
     d.kill()

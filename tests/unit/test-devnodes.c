@@ -264,6 +264,9 @@ START_TEST(test_link)
         _cleanup_free_ char *target = NULL;
 
         perform(&dev, a);
+        ck_assert(devdir_has_link(dev.t.root, "dev", &(DevNode){ .major = 195 }));
+        ck_assert(!devdir_has_link(dev.t.root, "dev", &(DevNode){ .major = 195, .minor = 1 }));
+        ck_assert(!devdir_has_link(dev.t.root, "nowhere", &(DevNode){ .major = 195 }));
         a.target = (char *)"../nvidia1";
         perform(&dev, a);
         ck_assert_int_eq(root_readlink(dev.t.root, "dev/char/195:0", &target), 0);

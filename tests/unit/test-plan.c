@@ -208,7 +208,8 @@ START_TEST(test_cold)
         ck_assert_str_eq(reason_of(&m.plan, FSM_PREPARE), "kernel tree usr/src/linux is ready");
         ck_assert_str_eq(reason_of(&m.plan, FSM_COMPILE), "driver 535.261.03 from usr/src/nvidia");
         ck_assert_str_eq(reason_of(&m.plan, FSM_LOAD), "the build made now");
-        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES),
+                        "card and render node of 1 GPU, and the driver's own nodes");
 }
 END_TEST
 
@@ -595,8 +596,12 @@ START_TEST(test_without_drm)
         machine_init(&m);
         m.config->modules = strv_free(m.config->modules);
         ck_assert_int_eq(strv_split("nvidia nvidia-uvm", " ", &m.config->modules), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "the driver's own nodes");
+        m.config->create_nodes = false;
         check_plan(&m, PLAN_LOADED_NONE, BUILD "loading");
-        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "nvidia-drm is not wanted");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES),
+                        "nvidia-drm is not wanted, other nodes are not made");
 }
 END_TEST
 
@@ -607,6 +612,10 @@ START_TEST(test_two_gpus)
 
         machine_init(&m);
         ck_assert_int_eq(gpu_facts_add(&m.gpus, &gpu), 0);
+        check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES),
+                        "card and render node of 2 GPUs, and the driver's own nodes");
+        m.config->create_nodes = false;
         check_plan(&m, PLAN_LOADED_NONE, BUILD LIVE);
         ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 2 GPUs");
 }

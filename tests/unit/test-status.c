@@ -82,6 +82,8 @@ static void fill(Status *s)
         add_holder(s, 4711, HOLDER_FD, 5);
         add_holder(s, 4712, HOLDER_MAPPING, -1);
         s->n_holders = 300;
+        ck_assert_int_eq(status_add_device(s, "/dev/nvidiactl", 195, 255, true), 0);
+        ck_assert_int_eq(status_add_device(s, "/dev/nvidia-uvm", 242, 0, false), 0);
         ck_assert_int_eq(strv_push(&s->problems, "driverd.conf:3: no such key"), 0);
         ck_assert_int_eq(status_add_service(s,
                                          &(StatusService){
@@ -143,6 +145,11 @@ START_TEST(test_round_trip)
         ck_assert_uint_eq(back.nodes.n, 4);
         ck_assert_int_eq(back.nodes.items[1].kind, NODE_RENDER);
         ck_assert(back.nodes.items[0].present && !back.nodes.items[1].present);
+        ck_assert_uint_eq(back.n_devices, 2);
+        ck_assert_str_eq(back.devices[0].node, "/dev/nvidiactl");
+        ck_assert_uint_eq(back.devices[0].minor, 255);
+        ck_assert_uint_eq(back.devices[1].major, 242);
+        ck_assert(back.devices[0].present && !back.devices[1].present);
         ck_assert_str_eq(back.problems[0], "driverd.conf:3: no such key");
         ck_assert_uint_eq(back.n_services, 2);
         ck_assert_str_eq(back.services[0].name, "nvidia-persistenced");
@@ -185,8 +192,8 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "services", "holders",
-                "holdingProcesses", "problems" };
+                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "devices", "services",
+                "holders", "holdingProcesses", "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
@@ -255,7 +262,7 @@ START_TEST(test_strange_types)
                         "\"plan\":[7,{\"stage\":3},null],\"modules\":[[],{},{\"name\":\"a\",\"state\":\"odd\","
                         "\"refcount\":\"many\",\"holders\":[1,\"b\"]}],\"gpus\":[{\"id\":\"zz\"},"
                         "{\"address\":\"x\",\"id\":\"10de\",\"nodes\":[1,{\"node\":\"n\"},{\"kind\":2}]}],"
-                        "\"problems\":{\"a\":1},\"new\":{\"deep\":[]}}";
+                        "\"devices\":[3,{\"node\":[],\"major\":\"x\"}],\"problems\":{\"a\":1},\"new\":{\"deep\":[]}}";
         _cleanup_(status_done) Status s = {};
 
         ck_assert_int_eq(status_parse(text, &s), 0);
@@ -268,6 +275,8 @@ START_TEST(test_strange_types)
         ck_assert_int_eq(s.modules.items[0].state, _MOD_STATE_INVALID);
         ck_assert_int_eq(s.modules.items[0].refcnt, -1);
         ck_assert_uint_eq(strv_length(s.modules.items[0].holders), 2);
+        ck_assert_uint_eq(s.n_devices, 2);
+        ck_assert_str_eq(s.devices[1].node, "");
         ck_assert_uint_eq(s.gpus.n, 1);
         ck_assert_uint_eq(s.gpus.items[0].vendor, 0);
         ck_assert_uint_eq(s.nodes.n, 1);

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The driver's own device nodes: helper runs that settle every /dev, and the
+ * watch over what they made. The first run starts as soon as the modules that
+ * have nodes are live, while the others are still being loaded, so that a warm
+ * start does not wait for it. A run reads files of the driver, which may hang:
+ * it is a job in the background that nobody waits for when it all ends.
+ *
+ * What the last run said (which nodes there have to be, in which directories)
+ * is kept; whether they are there is looked up each time. Nothing is recorded
+ * for the next daemon: the helper sees what is dead.
+ */
+
+#include <fcntl.h>
+#include <sys/inotify.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "helper.h"
+#include "manager.h"
+#include "paths.h"
+#include "sys/devnodes.h"
+#include "sys/pci.h"
+#include "sys/sysmod.h"
+
+#define RUN_TIMEOUT   (30 * USEC_PER_SEC)
+#define RUNS_IN_A_ROW 5
+#define TIDY_TIMEOUT  (2 * USEC_PER_SEC)
+/* After a change in a directory of nodes; nearer than what follows from earlier failures. */
+#define RETRY_ON_CHANGE (5 * USEC_PER_SEC)
+
+/* Without success the runs become rare: a /dev that is full for an hour is no reason for a busy machine. */
+static const Backoff retry = { .base = 500 * USEC_PER_MSEC, .limit = USEC_PER_MINUTE };
+
+static void report_done(NodeReport *r)
+{
+        dev_nodes_done(&r->promised);
+        strv_free(r->directories);
+        strv_free(r->missing);
+        strv_free(r->made);
+        strv_free(r->removed);
+        free(r->failure);
+        free(r->detail);
+        *r = (NodeReport){};
+}
+
+/* What there is. */
+
+static void take_node(NodeReport *report, const char *value)
+{
+        DevNode node = {};
+        int n = 0;
+
+        if (sscanf(value, "%u:%u %n", &node.major, &node.minor, &n) != 2 || n == 0 || !value[n])
+                return;
+        node.name = strdup(value + n);
+        if (!node.name || dev_nodes_add(&report->promised, &node) < 0)
+                dev_node_done(&node);
+}
+
+static void on_line(void *userdata, const char *line)
+{
+        Manager *m = userdata;
+        NodeReport *report = &m->node_work.saying;
+        const char *value;
+
+        if ((value = startswith(line, HELPER_KEY_NODE "=")))
+                take_node(report, value);
+        else if ((value = startswith(line, HELPER_KEY_DIRECTORY "=")))
+                (void)strv_push(&report->directories, value);
+        else if ((value = startswith(line, HELPER_KEY_MISSING "=")))
+                (void)strv_push(&report->missing, value);
+        else if ((value = startswith(line, HELPER_KEY_MADE "=")))
+                (void)strv_push(&report->made, value);
+        else if ((value = startswith(line, HELPER_KEY_REMOVED "=")))
+                (void)strv_push(&report->removed, value);
+        else if ((value = startswith(line, HELPER_KEY_FAILED "=")) && !report->failure)
+                (void)str_replace(&report->failure, value);
+        else if (startswith(line, HELPER_KEY_HANDS_OFF "="))
+                report->hands_off = true;
+        else if ((value = startswith(line, HELPER_KEY_DETAIL "=")))
+                (void)str_replace(&report->detail, value);
+}
+
+static void check_node(Manager *m, const char *directory, const DevNode *node, char ***absent)
+{
+        if (!devdir_has(m->root, directory, node))
+                (void)strv_pushf(absent, "/%s/%s", directory, node->name);
+        /* Who makes the nodes himself may do without links. */
+        else if (!m->node_work.said.hands_off && !devdir_has_link(m->root, directory, node))
+                (void)strv_pushf(absent, "/%s/char/%u:%u", directory, node->major, node->minor);
+}
+
+/* For people; NULL if all are there. */
+static char *absent_nodes(Manager *m)
+{
+        const NodeReport *said = &m->node_work.said;
+        _cleanup_strv_ char **absent = NULL;
+
+        STRV_FOREACH (text, said->missing)
+                (void)strv_push(&absent, *text);
+        STRV_FOREACH (directory, said->directories)
+                for (size_t i = 0; i < said->promised.n; i++)
+                        check_node(m, *directory, &said->promised.items[i], &absent);
+        return absent ? strv_join(absent, ", ") : NULL;
+}
+
+/*
+ * The GPUs on the bus with their drivers, and those that the driver lists, as
+ * one string to compare: the two do not change at the same moment. A list of a
+ * directory in /proc asks the driver nothing. NULL: it cannot be read.
+ */
+static char *describe_gpus(Manager *m)
+{
+        _cleanup_(gpu_facts_done) GpuFacts gpus = {};
+        _cleanup_strv_ char **words = NULL, **listed = NULL;
+
+        if (pci_read_gpus(m->root, &gpus) < 0 || root_list(m->root, "proc/driver/nvidia/gpus", &listed) < 0)
+                return NULL;
+        for (size_t i = 0; i < gpus.n; i++)
+                (void)strv_pushf(&words, "%s=%s", gpus.items[i].address, strempty(gpus.items[i].driver));
+        STRV_FOREACH (address, listed)
+                (void)strv_push(&words, *address);
+        return strv_join(words, " ");
+}
+
+static bool gpus_have_changed(Manager *m)
+{
+        _cleanup_free_ char *now = NULL;
+
+        if (m->fsm.state != FSM_READY && m->fsm.state != FSM_DEGRADED)
+                return false;
+        now = describe_gpus(m);
+        return now && !streq_ptr(now, m->node_work.gpus);
+}
+
+/* The watch. */
+
+/* Perhaps what was in the way has gone. What a run does that fails is seen here too, hence not at once. */
+static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        Manager *m = userdata;
+
+        m->node_work.due = MIN(m->node_work.due, manager_now(m) + RETRY_ON_CHANGE);
+        stage_devices_soon(m);
+        return 0;
+}
+
+static void unwatch(Manager *m)
+{
+        NodeWork *w = &m->node_work;
+
+        while (w->n_watches > 0)
+                sd_event_source_disable_unref(w->watches[--w->n_watches]);
+}
+
+/* A directory that is not there is made by the next run, after which this is called again. */
+static void watch_directory(Manager *m, const char *directory, const char *below)
+{
+        static const uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF |
+                                     IN_ONLYDIR;
+        _cleanup_free_ char *path = str_format("%s/%s", directory, below);
+        _cleanup_close_ int fd = -EBADF;
+        NodeWork *w = &m->node_work;
+        int r;
+
+        if (!path || w->n_watches == NODE_WATCHES_MAX ||
+                        root_open(m->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd) != 0)
+                return;
+        r = sd_event_add_inotify_fd(m->event, &w->watches[w->n_watches], fd, mask, on_inotify, m);
+        if (r < 0)
+                log_warning(m->log, "/%s cannot be watched: %s, ignoring.", path, strerror(-r));
+        else
+                w->n_watches++;
+}
+
+static void watch(Manager *m)
+{
+        unwatch(m);
+        STRV_FOREACH (directory, m->node_work.said.directories) {
+                watch_directory(m, *directory, ".");
+                watch_directory(m, *directory, "nvidia-caps");
+                watch_directory(m, *directory, "char");
+                watch_directory(m, *directory, "dri");
+        }
+}
+
+/* The runs. */
+
+static void log_files(Manager *m, const char *what, char *const *files)
+{
+        bool promised = m->fsm.state == FSM_READY || m->fsm.state == FSM_DEGRADED;
+        _cleanup_free_ char *names = strv_join(files, ", ");
+
+        if (files)
+                log_message(m->log, promised ? LOG_NOTICE : LOG_DEBUG, NULL, "%s device nodes: %s.", what,
+                                strna(names));
+}
+
+static void log_report(Manager *m)
+{
+        NodeWork *w = &m->node_work;
+
+        log_files(m, "Made", w->said.made);
+        log_files(m, "Removed", w->said.removed);
+        if (w->said.detail && !streq_ptr(w->said.detail, w->told)) {
+                log_info(m->log, "%s.", w->said.detail);
+                (void)str_replace(&w->told, w->said.detail);
+        }
+}
+
+static void on_run_over(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+        NodeWork *w = &m->node_work;
+
+        w->job = NULL;
+        if (!w->saying.directories && !w->saying.failure)
+                w->saying.failure = str_format(
+                                "The helper gave no answer%s", result->timed_out ? " in time" : "");
+        report_done(&w->said);
+        w->said = w->saying;
+        w->saying = (NodeReport){};
+        w->settled = true;
+        w->hands_off = w->said.hands_off;
+        w->due = manager_now(m) + backoff_delay(&retry, w->n_runs);
+        /* It got somewhere: what vanished meanwhile need not wait for that. */
+        if (w->said.made && !w->said.failure && w->n_runs <= RUNS_IN_A_ROW)
+                w->due = 0;
+        log_report(m);
+        watch(m);
+        stage_devices_look(m);
+}
+
+static void on_run_overdue(void *userdata)
+{
+        Manager *m = userdata;
+        NodeWork *w = &m->node_work;
+        _cleanup_free_ char *text = str_format(
+                        "The driver does not answer helper process %d", (int)job_pid(w->job));
+
+        (void)str_replace(&w->said.failure, text);
+        w->settled = true;
+        stage_devices_look(m);
+}
+
+static bool wants_module(const Manager *m, const char *name)
+{
+        STRV_FOREACH (wanted, m->config->modules)
+                if (modname_eq(*wanted, name))
+                        return true;
+        return false;
+}
+
+static int push_wish(Manager *m, char ***argv)
+{
+        int r = 0;
+
+        if (wants_module(m, "nvidia-uvm"))
+                r = strv_push(argv, "uvm");
+        if (r == 0 && wants_module(m, "nvidia-modeset"))
+                r = strv_push(argv, "modeset");
+        for (size_t i = 0; r == 0 && i < m->facts.gpus.n; i++)
+                r = strv_pushf(argv, "gpu=%s", m->facts.gpus.items[i].address);
+        return err_trace(r);
+}
+
+static int start(Manager *m, bool remove, const JobHandler *handler, JobSpec spec, Job **ret)
+{
+        _cleanup_strv_ char **argv = NULL;
+        int r;
+
+        r = strv_push(&argv, path_of_helper());
+        if (r == 0)
+                r = strv_push(&argv, "nodes");
+        if (r == 0)
+                r = strv_push_consume(&argv, root_path(m->root, ""));
+        if (r == 0 && m->config->create_on_host)
+                r = strv_push(&argv, "host");
+        if (r == 0 && m->node_work.hands_off)
+                r = strv_push(&argv, "hands-off");
+        if (r == 0)
+                r = remove ? strv_push(&argv, "remove") : push_wish(m, &argv);
+        spec.argv = argv;
+        spec.log_fd = -EBADF;
+        return r ? err_trace(r) : err_trace(job_start(m->pool, &spec, handler, m, ret));
+}
+
+static void run(Manager *m)
+{
+        static const JobHandler handler = {
+                .on_line = on_line, .on_overdue = on_run_overdue, .on_exit = on_run_over
+        };
+        const JobSpec spec = {
+                .overdue = m->config->load_timeout, .timeout = RUN_TIMEOUT, .background = true
+        };
+        NodeWork *w = &m->node_work;
+        int r;
+
+        free(w->gpus);
+        w->gpus = describe_gpus(m);
+        w->n_runs++;
+        w->used = true;
+        report_done(&w->saying);
+        r = start(m, /* remove= */ false, &handler, spec, &w->job);
+        if (r < 0) {
+                w->due = manager_now(m) + backoff_delay(&retry, w->n_runs);
+                log_warning(m->log, "Device nodes cannot be made: helper: %s, trying again.", strerror(-r));
+        }
+}
+
+static bool is_live(Manager *m, const char *name)
+{
+        ModuleFact fact = {};
+        bool live;
+
+        live = sysmod_read(m->root, name, &fact) == 0 && fact.state == MOD_LIVE;
+        module_fact_done(&fact);
+        return live;
+}
+
+void stage_nodes_loading(Manager *m)
+{
+        if (m->config->create_nodes && m->node_work.n_runs == 0 && is_live(m, "nvidia") &&
+                        (!wants_module(m, "nvidia-uvm") || is_live(m, "nvidia-uvm")))
+                run(m);
+}
+
+void stage_nodes_urge(Manager *m)
+{
+        m->node_work.due = 0;
+}
+
+void stage_nodes_review(Manager *m, bool drm_absent)
+{
+        NodeWork *w = &m->node_work;
+
+        bool changed;
+        char *absent;
+
+        if (!m->config->create_nodes || w->job)
+                return;
+        changed = gpus_have_changed(m);
+        absent = absent_nodes(m);
+        if (w->settled && !absent && !w->said.failure && !drm_absent && !changed) {
+                w->n_runs = 0;
+                w->due = 0;
+        } else if (changed || manager_now(m) >= w->due) {
+                /* What a run can mend is nothing to complain of; it is judged when that is over. */
+                free(absent);
+                run(m);
+                return;
+        }
+        free(w->absent);
+        w->absent = absent;
+}
+
+bool stage_nodes_complete(const Manager *m)
+{
+        const NodeWork *w = &m->node_work;
+
+        return !m->config->create_nodes || (w->settled && !w->absent && !w->said.failure);
+}
+
+bool stage_nodes_is_mending(const Manager *m)
+{
+        return m->node_work.job && !m->node_work.said.failure;
+}
+
+const char *stage_nodes_failure(const Manager *m)
+{
+        return m->config->create_nodes ? m->node_work.said.failure : NULL;
+}
+
+const char *stage_nodes_absent(const Manager *m)
+{
+        return m->config->create_nodes ? m->node_work.absent : NULL;
+}
+
+usec_t stage_nodes_delay(Manager *m)
+{
+        const NodeWork *w = &m->node_work;
+        usec_t now = manager_now(m);
+
+        if (!m->config->create_nodes || w->job || w->n_runs == 0)
+                return USEC_INFINITY;
+        return w->due > now ? w->due - now : 0;
+}
+
+/* The end. */
+
+void stage_nodes_forget(Manager *m)
+{
+        NodeWork *w = &m->node_work;
+
+        /* The one that tidies up is short, and owes nobody an answer. */
+        job_cancel(w->job);
+        w->job = NULL;
+        unwatch(m);
+        report_done(&w->said);
+        report_done(&w->saying);
+        w->absent = (free(w->absent), NULL);
+        w->gpus = (free(w->gpus), NULL);
+        w->settled = false;
+        w->n_runs = 0;
+        w->due = 0;
+}
+
+void stage_nodes_done(Manager *m)
+{
+        stage_nodes_forget(m);
+        m->node_work.told = (free(m->node_work.told), NULL);
+}
+
+static void on_tidy_overdue(void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->node_work.ends)
+                (void)sd_event_exit(m->event, 0);
+}
+
+static void on_tidied(void *userdata, const JobResult *result)
+{
+        on_tidy_overdue(userdata);
+}
+
+static void on_tidy_line(void *userdata, const char *line)
+{
+        Manager *m = userdata;
+
+        if (startswith(line, HELPER_KEY_FAILED "="))
+                log_warning(m->log, "A device node could not be removed: %s, ignoring.",
+                                line + strlen(HELPER_KEY_FAILED "="));
+        else
+                log_debug(m->log, "nodes: %s", line);
+}
+
+bool stage_nodes_tidy(Manager *m, bool last)
+{
+        static const JobHandler handler = {
+                .on_line = on_tidy_line, .on_overdue = on_tidy_overdue, .on_exit = on_tidied
+        };
+        /* Killed at the one and not waited for any more at the other. */
+        const JobSpec spec = { .timeout = TIDY_TIMEOUT, .overdue = 2 * TIDY_TIMEOUT };
+        NodeWork *w = &m->node_work;
+        Job *job;
+
+        if (!w->used || m->plan.foreign)
+                return false;
+        stage_nodes_forget(m);
+        w->used = false;
+        w->ends = last;
+        return start(m, /* remove= */ true, &handler, spec, &job) == 0;
+}
+
+int stage_nodes_fill(Manager *m, Status *s)
+{
+        const NodeReport *said = &m->node_work.said;
+
+        for (size_t i = 0; i < said->promised.n; i++) {
+                const DevNode *node = &said->promised.items[i];
+                _cleanup_free_ char *path = str_format("/dev/%s", node->name);
+                bool there = said->directories != NULL;
+                int r;
+
+                STRV_FOREACH (directory, said->directories)
+                        there = there && devdir_has(m->root, *directory, node);
+                r = path ? status_add_device(s, path, node->major, node->minor, there) : -ENOMEM;
+                if (r)
+                        return err_trace(r);
+        }
+        return 0;
+}
