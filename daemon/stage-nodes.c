@@ -233,6 +233,7 @@ static void on_run_over(void *userdata, const JobResult *result)
         stage_devices_look(m);
 }
 
+/* Who waits has a deadline of his own. */
 static void on_run_overdue(void *userdata)
 {
         Manager *m = userdata;
@@ -240,8 +241,10 @@ static void on_run_overdue(void *userdata)
         _cleanup_free_ char *text = str_format(
                         "The driver does not answer helper process %d", (int)job_pid(w->job));
 
+        log_warning(m->log, "%s, which asks for its device nodes.", strna(text));
+        if (m->fsm.state != FSM_READY && m->fsm.state != FSM_DEGRADED)
+                return;
         (void)str_replace(&w->said.failure, text);
-        w->settled = true;
         stage_devices_look(m);
 }
 
@@ -360,7 +363,7 @@ bool stage_nodes_complete(const Manager *m)
 {
         const NodeWork *w = &m->node_work;
 
-        return !m->config->create_nodes || (w->settled && !w->absent && !w->said.failure);
+        return !m->config->create_nodes || (w->settled && !w->job && !w->absent && !w->said.failure);
 }
 
 bool stage_nodes_is_mending(const Manager *m)

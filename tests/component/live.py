@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import DRIVER, MODULES, SLACK, check, check_equal, main, note, story
+from harness import DRIVER, MODULES, SLACK, check, check_equal, main, note, put_driver, story
 
 FOUR = [name.replace("-", "_") for name in MODULES]
 
@@ -43,6 +43,7 @@ def for_ever(m):
     for state, refcnt, text in ((None, None, "built into the kernel"), ("live", None, "cannot unload")):
         for name in FOUR[:3]:
             put_module(m, name, state, refcnt)
+        put_driver(m.root)
         d = m.start()
         d.wait_ready()
         check(text in d.log(), text)

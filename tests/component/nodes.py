@@ -220,10 +220,20 @@ def hangs(m):
 def overdue(m):
     need_nodes()
     m.close("nodes")
-    d = m.start("--set=Load.TimeoutSec=1s", "--set=Retry.Attempts=1")
-    check_equal(d.wait(), 36, "exit status")
+    d = m.start("--set=Load.TimeoutSec=1s", "--set=Load.DeviceTimeoutSec=2s", "--set=Retry.Attempts=1")
+    check_equal(d.wait(), 35, "exit status")
     check("The driver does not answer helper process" in d.log(), d.log())
+    check("After 2s still missing: an answer of the driver about its device nodes" in d.log(), d.log())
     m.open("nodes")
+    d = m.start("--set=Load.TimeoutSec=1s")
+    d.wait_ready()
+    m.close("nodes")
+    os.unlink(m.path("dev/nvidia0"))
+    wait_state(m, d, "degraded", "nodes-failed")
+    m.open("nodes")
+    wait_state(m, d, "ready", "ok")
+    check_all(m)
+    d.stop()
 
 
 @story("killed with its nodes: the next one adopts them, and takes them away in the end")

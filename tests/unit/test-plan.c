@@ -449,7 +449,7 @@ START_TEST(test_surplus)
         ck_assert_int_eq(config_assign(m.config, "Driver", "Modules", "nvidia nvidia-uvm nvidia-modeset",
                                          &expected),
                         0);
-        check_plan(&m, PLAN_LOADED_OTHER, "clearing loading");
+        check_plan(&m, PLAN_LOADED_OTHER, "clearing loading awaiting-devices");
         ck_assert_str_eq(reason_of(&m.plan, FSM_CLEAR), "modules are loaded that are not wanted any more");
         ck_assert_str_eq(reason_of(&m.plan, FSM_ADOPT), "loaded driver: not as wanted");
 }
@@ -464,7 +464,7 @@ START_TEST(test_foreign_surplus)
         machine_init(&m);
         add_all_loaded(&m, "535.261.03", false);
         ck_assert_int_eq(config_assign(m.config, "Driver", "Modules", "nvidia", &expected), 0);
-        check_plan(&m, PLAN_LOADED_WANTED, "adopting");
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
         ck_assert(m.plan.foreign);
 }
 END_TEST
@@ -769,7 +769,7 @@ START_TEST(test_excluded_later)
         check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
         check_text(m.plan.warnings,
                         "GPU 0000:02:00.0 is excluded, but the driver has it until it is loaded again");
-        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU, and the driver's own nodes");
 }
 END_TEST
 
