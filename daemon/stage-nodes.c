@@ -33,77 +33,11 @@
 /* Without success the runs become rare: a /dev that is full for an hour is no reason for a busy machine. */
 static const Backoff retry = { .base = 500 * USEC_PER_MSEC, .limit = USEC_PER_MINUTE };
 
-static void report_done(NodeReport *r)
-{
-        dev_nodes_done(&r->promised);
-        strv_free(r->directories);
-        strv_free(r->missing);
-        strv_free(r->made);
-        strv_free(r->removed);
-        free(r->failure);
-        free(r->detail);
-        *r = (NodeReport){};
-}
-
-/* What there is. */
-
-static void take_node(NodeReport *report, const char *value)
-{
-        DevNode node = {};
-        int n = 0;
-
-        if (sscanf(value, "%u:%u %n", &node.major, &node.minor, &n) != 2 || n == 0 || !value[n])
-                return;
-        node.name = strdup(value + n);
-        if (!node.name || dev_nodes_add(&report->promised, &node) < 0)
-                dev_node_done(&node);
-}
-
 static void on_line(void *userdata, const char *line)
 {
         Manager *m = userdata;
-        NodeReport *report = &m->node_work.saying;
-        const char *value;
 
-        if ((value = startswith(line, HELPER_KEY_NODE "=")))
-                take_node(report, value);
-        else if ((value = startswith(line, HELPER_KEY_DIRECTORY "=")))
-                (void)strv_push(&report->directories, value);
-        else if ((value = startswith(line, HELPER_KEY_MISSING "=")))
-                (void)strv_push(&report->missing, value);
-        else if ((value = startswith(line, HELPER_KEY_MADE "=")))
-                (void)strv_push(&report->made, value);
-        else if ((value = startswith(line, HELPER_KEY_REMOVED "=")))
-                (void)strv_push(&report->removed, value);
-        else if ((value = startswith(line, HELPER_KEY_FAILED "=")) && !report->failure)
-                (void)str_replace(&report->failure, value);
-        else if (startswith(line, HELPER_KEY_HANDS_OFF "="))
-                report->hands_off = true;
-        else if ((value = startswith(line, HELPER_KEY_DETAIL "=")))
-                (void)str_replace(&report->detail, value);
-}
-
-static void check_node(Manager *m, const char *directory, const DevNode *node, char ***absent)
-{
-        if (!devdir_has(m->root, directory, node))
-                (void)strv_pushf(absent, "/%s/%s", directory, node->name);
-        /* Who makes the nodes himself may do without links. */
-        else if (!m->node_work.said.hands_off && !devdir_has_link(m->root, directory, node))
-                (void)strv_pushf(absent, "/%s/char/%u:%u", directory, node->major, node->minor);
-}
-
-/* For people; NULL if all are there. */
-static char *absent_nodes(Manager *m)
-{
-        const NodeReport *said = &m->node_work.said;
-        _cleanup_strv_ char **absent = NULL;
-
-        STRV_FOREACH (text, said->missing)
-                (void)strv_push(&absent, *text);
-        STRV_FOREACH (directory, said->directories)
-                for (size_t i = 0; i < said->promised.n; i++)
-                        check_node(m, *directory, &said->promised.items[i], &absent);
-        return absent ? strv_join(absent, ", ") : NULL;
+        node_report_line(&m->node_work.saying, line);
 }
 
 /*
@@ -219,7 +153,7 @@ static void on_run_over(void *userdata, const JobResult *result)
         if (!w->saying.directories && !w->saying.failure)
                 w->saying.failure = str_format(
                                 "The helper gave no answer%s", result->timed_out ? " in time" : "");
-        report_done(&w->said);
+        node_report_done(&w->said);
         w->said = w->saying;
         w->saying = (NodeReport){};
         w->settled = true;
@@ -305,7 +239,7 @@ static void run(Manager *m)
         w->gpus = describe_gpus(m);
         w->n_runs++;
         w->used = true;
-        report_done(&w->saying);
+        node_report_done(&w->saying);
         r = start(m, /* remove= */ false, &handler, spec, &w->job);
         if (r < 0) {
                 w->due = manager_now(m) + backoff_delay(&retry, w->n_runs);
@@ -345,7 +279,7 @@ void stage_nodes_review(Manager *m, bool drm_absent)
         if (!m->config->create_nodes || w->job)
                 return;
         changed = gpus_have_changed(m);
-        absent = absent_nodes(m);
+        absent = node_report_absent(&w->said, m->root);
         if (w->settled && !absent && !w->said.failure && !drm_absent && !changed) {
                 w->n_runs = 0;
                 w->due = 0;
@@ -401,8 +335,8 @@ void stage_nodes_forget(Manager *m)
         job_cancel(w->job);
         w->job = NULL;
         unwatch(m);
-        report_done(&w->said);
-        report_done(&w->saying);
+        node_report_done(&w->said);
+        node_report_done(&w->saying);
         w->absent = (free(w->absent), NULL);
         w->gpus = (free(w->gpus), NULL);
         w->settled = false;

@@ -6,20 +6,10 @@
 #include <systemd/sd-event.h>
 
 #include "job.h"
-#include "policy/devnode.h"
+#include "node-report.h"
 #include "policy/status.h"
 
 typedef struct Manager Manager;
-
-/* What a helper run said. */
-typedef struct NodeReport {
-        DevNodes promised;
-        char **directories;
-        char **missing, **made, **removed;
-        char *failure; /* the first one */
-        char *detail;
-        bool hands_off;
-} NodeReport;
 
 enum { NODE_WATCHES_MAX = 8 };
 

@@ -11,7 +11,7 @@ __nvidia_driver_settings='
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
         Store.Directory= Store.Keep= Store.LockTimeoutSec=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
-        Devices.Include= Devices.Exclude= Devices.TakeOver=
+        Devices.Include= Devices.Exclude= Devices.TakeOver= Devices.CreateNodes= Devices.CreateOnHost=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=
         Watch.KernelLog= Watch.QuietSec=
         Retry.Attempts= Retry.DelaySec= Retry.MaxDelaySec=

@@ -141,6 +141,16 @@ const ConfigKey config_keys[] = {
                         "unbound, a driver_override= is cleared, and nouveau is unloaded if nothing else uses "
                         "it. One that a virtual machine uses through vfio-pci is waited for; other programs, such as a "
                         "graphical session on nouveau, lose it. They are not given back on stop."),
+        KEY("Devices", "CreateNodes", CONFIG_BOOL, create_nodes, "yes",
+                        "Whether the device nodes that the kernel does not make by itself are made, watched and waited "
+                        "for: /dev/nvidiactl, one for each GPU, those of nvidia-uvm, nvidia-modeset and of the driver's "
+                        "capabilities, and their links in /dev/char. Owner and mode are what the driver's parameters "
+                        "NVreg_DeviceFileUID=, NVreg_DeviceFileGID= and NVreg_DeviceFileMode= say; with "
+                        "NVreg_ModifyDeviceFiles=0 they are waited for, but left to somebody else. With no, all "
+                        "of it is somebody else's business."),
+        KEY("Devices", "CreateOnHost", CONFIG_BOOL, create_on_host, "yes",
+                        "Whether a daemon in a container makes the nodes in the host's /dev as well as in its own. That "
+                        "needs the host's processes to be visible (--pid=host)."),
 
         KEY("Stop", "TimeoutSec", CONFIG_SPAN, stop_timeout, "8s",
                         "How long to wait on stop for programs to let go of the driver. After that the driver stays "

@@ -92,6 +92,8 @@ typedef struct Config {
         char **include; /* PCI addresses as the kernel writes them; empty: all */
         char **exclude;
         bool take_over;
+        bool create_nodes;
+        bool create_on_host;
 
         usec_t stop_timeout;
         StopPolicy stop_policy;

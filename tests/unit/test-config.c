@@ -127,6 +127,8 @@ static const struct {
         { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },
         { "Devices", "Exclude", "0000:02:00.0" },
         { "Devices", "TakeOver", "yes" },
+        { "Devices", "CreateNodes", "no" },
+        { "Devices", "CreateOnHost", "no" },
         { "Stop", "TimeoutSec", "250ms" },
         { "Stop", "Policy", "evict" },
         { "Stop", "GraceSec", "1s" },

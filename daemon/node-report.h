@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What a run of the helper said about the driver's own device nodes: which ones
+ * there have to be, and in which directories. Whether they are there is looked
+ * up each time.
+ */
+
+#include "base/root.h"
+#include "policy/devnode.h"
+
+typedef struct NodeReport {
+        DevNodes promised;
+        char **directories;
+        char **missing, **made, **removed;
+        char *failure; /* the first one */
+        char *detail;
+        bool hands_off;
+} NodeReport;
+
+void node_report_done(NodeReport *report);
+
+/* One line of the helper. */
+void node_report_line(NodeReport *report, const char *line);
+
+/* The nodes and links that are not there, for people; NULL if all are. */
+char *node_report_absent(const NodeReport *said, Root *root);
