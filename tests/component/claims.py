@@ -129,7 +129,8 @@ def excluded(m):
     check(d.texts()[-1].endswith(", 1 GPU"), d.texts()[-1])
     check_equal(m.helper_log(), [f"override nvidia-driverd-excluded {SECOND}"] + ORDER, "what was done")
     check_equal([g["excluded"] for g in m.status()[1]["gpus"]], [False, True], "status")
-    check(f"{SECOND} 10de:1eb8, driver none, excluded" in m.run("status").stdout, "status for people")
+    text = m.run("status").stdout
+    check(f"{SECOND} 10de:1eb8, driver none, excluded" in text, text)
     d.stop()
     check_equal(override(m, SECOND), "(null)", "driver_override after the stop")
 

@@ -213,10 +213,17 @@ def put_driver(root):
                 continue
             put(f"proc/driver/nvidia/gpus/{address}/information", f"Model: \t\t Fixture\nDevice Minor: \t {minor}\n")
     for address in gpus_of(root):
-        link = os.path.join(root, f"sys/bus/pci/devices/{address}/driver")
-        if os.path.lexists(link):
+        device = os.path.join(root, f"sys/bus/pci/devices/{address}")
+        link = os.path.join(device, "driver")
+        override = "(null)"
+        if os.path.exists(os.path.join(device, "driver_override")):
+            with open(os.path.join(device, "driver_override"), encoding="ascii") as f:
+                override = f.read().strip()
+        if os.path.islink(link):
+            if os.path.basename(os.readlink(link)) != "nvidia":
+                continue
             os.unlink(link)
-        if "nvidia" in loaded:
+        if "nvidia" in loaded and override in ("(null)", "nvidia"):
             os.symlink("../../../bus/pci/drivers/nvidia", link)
     put("proc/devices", f"Character devices:\n  1 mem\n{majors}\nBlock devices:\n  7 loop\n")
 
