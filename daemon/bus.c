@@ -246,10 +246,12 @@ static int ask(sd_bus *bus, char **ret)
                 r = *ret ? 0 : -ENOMEM;
         }
         sd_bus_message_unref(reply);
+        if (r == -ECONNRESET || r == -EPIPE || r == -ENOTCONN)
+                return BUS_E_NOT_RUNNING;
         return r < 0 ? err_origin(r) : 0;
 }
 
-int bus_ask_describe(const Root *root, char **ret)
+static int ask_once(const Root *root, char **ret)
 {
         sd_bus *bus = NULL;
         int fd = -EBADF, r;
@@ -270,5 +272,13 @@ int bus_ask_describe(const Root *root, char **ret)
         if (r >= 0)
                 r = ask(bus, ret);
         sd_bus_close_unref(bus);
-        return r < 0 ? err_origin(r) : 0;
+        return r < 0 ? err_origin(r) : r;
+}
+
+int bus_ask_describe(const Root *root, char **ret)
+{
+        int r = ask_once(root, ret);
+
+        /* One that ends hangs up in the middle of the answer; another one may be there by now. */
+        return r == BUS_E_NOT_RUNNING ? ask_once(root, ret) : r;
 }

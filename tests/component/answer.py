@@ -140,4 +140,26 @@ def clients(m):
     m.check_gone()
 
 
+@story("a daemon that hangs up in the middle of the question is not running")
+def hangs_up(m):
+    import socket
+    os.makedirs(m.path("run/nvidia-driverd"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(m.path("run/nvidia-driverd/bus"))
+        listener.listen()
+        calls = []
+
+        def hang_up():
+            while True:
+                client, _ = listener.accept()
+                client.recv(10)
+                client.close()
+                calls.append(1)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        code, status = m.status()
+    check_equal((code, status["state"]), (3, "not-running"), "exit status and state")
+    check_equal(len(calls), 2, "asked once more, for another daemon may be there by now")
+
+
 main()
