@@ -66,6 +66,10 @@ static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
                 .core = core,
                 .module_common = common,
                 .output = output,
+                /* The open core comes with ten times its size in them. The proprietary one has none, and is
+                 * linked again, to the same bytes, by whoever imports it. */
+                .strip_debug = !b->request.config->build_debug_info &&
+                               b->request.source->type == DRIVER_OPEN,
         };
         return err_trace(recipe_link(&in, ret));
 }

@@ -272,6 +272,8 @@ int recipe_link(const LinkInput *in, RecipeStep *ret)
                         in->interface, in->core, NULL);
         if (r == 0 && in->module_common)
                 r = strv_push(&s.argv, in->module_common);
+        if (r == 0 && in->strip_debug)
+                r = strv_push(&s.argv, "--strip-debug");
         return publish(r, &s, ret);
 }
 

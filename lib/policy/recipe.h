@@ -74,6 +74,7 @@ typedef struct LinkInput {
         const char *core;          /* nv-kernel.o_binary */
         const char *module_common; /* .module-common.o or NULL (T1) */
         const char *output;        /* nvidia.ko */
+        bool strip_debug;          /* leave out what debuggers want, of the core as well */
 } LinkInput;
 
 /* Returns 0 or -ENOMEM. */

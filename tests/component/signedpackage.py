@@ -106,6 +106,7 @@ def whole(m):
     check(f"{DRIVER}-open-" in name, name)
     names = [i.name for i, _ in members(m.path("package"))]
     check({"nvidia.ko", "nvidia-modeset.ko"} <= set(names) and not any(n.endswith(".sig") for n in names), f"members: {names}")
+    check(m.get(f"ctl/{name}/build.log").count(" --strip-debug\n") == 2, "the open core's debugging information is left out")
     os.rename(m.path(SOURCE), m.path("ctl/source"))
     command(m, "builds", "import", m.path("package"), says=name)
     check_equal(signers(m, name), {f: NAME for f in names if f.endswith(".ko")}, "signers")

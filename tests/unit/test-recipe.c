@@ -146,6 +146,11 @@ START_TEST(test_link)
                         "ld.bfd" LD_FLAGS
                         "-T /build/arch/x86/module.lds -o nvidia.ko nv-linux.o nvidia/nv-kernel.o_binary "
                         ".module-common.o");
+        in.strip_debug = true;
+        check(&s, recipe_link(&in, &s),
+                        "ld.bfd" LD_FLAGS
+                        "-T /build/arch/x86/module.lds -o nvidia.ko nv-linux.o nvidia/nv-kernel.o_binary "
+                        ".module-common.o --strip-debug");
 }
 END_TEST
 
