@@ -61,12 +61,39 @@ daemon_package() {
         [[ -x $DAEMON_ROOT/usr/bin/nvidia-driver ]] || return 0
         headers=$(kernel_headers "$kernel")
         kernel_find "$kernel"
-        case $driver in
-        real) source=$(driver_source proprietary) ;;
-        standin) source=$(standin_source) ;;
-        esac
+        source=$(driver_of "$driver")
         cache_entry "package-$driver-$KV" "$(digest <<<"$headers $source $(daemon_key "${PACKAGE_SOURCES[@]}") 1")" \
                 daemon_build_package "$DAEMON_ROOT" "$KV" "$headers/lib/modules/$KV/build" "$source"
+}
+
+# KERNEL DRIVER: prints the directory of builds that were made before, if NVIDIA_DRIVERD_LAB_BUILDS has one: DRIVER-KERNEL/<build-id>/.
+daemon_ready_builds() {
+        local ready=${NVIDIA_DRIVERD_LAB_BUILDS:-/nonexistent}/$2-$1
+        [[ -d $ready ]] && printf '%s\n' "$ready"
+}
+
+# KERNEL DRIVER: prints a directory with <build-id>/ in it.
+daemon_builds() {
+        local entry
+        if daemon_ready_builds "$1" "$2"; then
+                return 0
+        fi
+        entry=$(daemon_package "$1" "$2")
+        [[ -n $entry ]] || die "there is no daemon to build a package with"
+        printf '%s/builds\n' "$entry"
+}
+
+# PROGRAMS BUILDS FILE
+daemon_export() {
+        local programs=$1 builds=$2 file=$3 store=$SCRATCH/export id
+        mkdir -p -- "$store"
+        ln -sfn "$(readlink -f -- "$builds")" "$store/builds"
+        for id in "$builds"/*/manifest.json; do
+                id=$(basename -- "$(dirname -- "$id")")
+                NVIDIA_DRIVERD_WORKER=$programs/usr/libexec/nvidia-driverd-worker \
+                        "$programs/usr/bin/nvidia-driver" "--set=Store.Directory=$store" builds export "$id" "$file" >&2
+        done
+        [[ -s $file ]] || die "no package came of $builds"
 }
 
 daemon_build_package() {

@@ -39,6 +39,16 @@ driver_unpack_source() {
         [[ -e $dir/source/Kbuild ]] || die "$2: no Kbuild file in the unpacked source"
 }
 
+# The source of a driver by the name that options give it.
+driver_of() {
+        case $1 in
+        real) driver_source proprietary ;;
+        open) driver_source open ;;
+        standin) standin_source ;;
+        *) die "no such driver: $1" ;;
+        esac
+}
+
 # The stand-in's source with its "proprietary" core objects compiled, in the layout of NVIDIA's. Prints its directory.
 standin_source() {
         local entry
@@ -58,11 +68,7 @@ plain_modules() {
         local kernel=$1 driver=$2 headers source
         headers=$(kernel_headers "$kernel")
         kernel_find "$kernel"
-        case $driver in
-        real) source=$(driver_source proprietary) ;;
-        standin) source=$(standin_source) ;;
-        *) die "no such driver: $driver" ;;
-        esac
+        source=$(driver_of "$driver")
         cache_entry "plain-$driver-$KV" "$(digest <<<"$headers $source 1")" plain_build_modules "$KV" "$headers" "$source"
 }
 

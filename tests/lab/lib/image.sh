@@ -96,3 +96,27 @@ image_configure() {
         done
         ln -sfn /usr/lib/systemd/system/lab.target "$root/etc/systemd/system/default.target"
 }
+
+# ld and its libraries, without a compiler: what importing a package takes. Prints a directory with root.cpio.
+IMAGE_LINKER=(binutils binutils-x86-64-linux-gnu libbinutils libctf0 libctf-nobfd0 libgprofng0)
+
+image_linker() {
+        local name packages=()
+        apt_ready
+        for name in "${IMAGE_LINKER[@]}"; do
+                packages+=("$name=$(apt_version "$name")")
+        done
+        cache_entry linker "$(digest <<<"${packages[*]} 1")" image_build_linker "${packages[@]}"
+}
+
+image_build_linker() {
+        local dir=$1
+        shift
+        apt_unpack "$dir/all" "$@"
+        mkdir -p -- "$dir/root/usr/bin" "$dir/root/usr/lib/x86_64-linux-gnu"
+        cp -a -- "$dir/all/usr/bin"/{ld,ld.bfd,x86_64-linux-gnu-ld,x86_64-linux-gnu-ld.bfd} "$dir/root/usr/bin/"
+        cp -a -- "$dir/all/usr/lib/x86_64-linux-gnu"/lib*.so* "$dir/root/usr/lib/x86_64-linux-gnu/"
+        rm -rf -- "$dir/all"
+        archive "$dir/root" "$dir/root.cpio"
+        rm -rf -- "$dir/root"
+}

@@ -17,11 +17,13 @@ options:
   --kernel 6.1|6.12|RELEASE   kernel to boot (6.1)
   --gpus N                    simulated boards, 0 to 16 (1)
   --disk                      root on an ext4 disk instead of the initramfs
-  --driver real|standin|none  whose package the daemon finds in its store (real)
+  --driver real|open|standin|none  whose package the daemon finds in its store: NVIDIA's, its open modules, the stand-in (real)
   --plain                     the driver's modules, linked by its own Makefile, in /lib/modules/KV/extra too
   --toolchain                 compiler, kernel headers and stand-in source inside the machine (implies --disk)
   --nouveau                   let udev load nouveau when it sees a board
   --simgpu PARAM=VALUE        parameter of the simulation, e.g. boot0=0 for an unknown chip (repeatable)
+  --package KERNEL[=DRIVER]   our package of the driver (real) for that kernel in /lab/packages/KERNEL.nvpkg, and what importing it takes: ld,
+                              and the driver's source with its core objects in /usr/src (repeatable)
   --signing-key               a fresh key and its certificate in /lab/signing/{key,cert}.pem, which the kernel does not know
   --file HOSTPATH:GUESTPATH   file or directory to place in the machine (repeatable)
   --append ARGS               more kernel command line
@@ -32,11 +34,11 @@ END
 
 # Parses options; what is left over is in REST.
 machine_options() {
-        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIGNING=no SIMGPU=() FILES=() APPEND='' TIMEOUT=300
+        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIGNING=no PACKAGES=() SIMGPU=() FILES=() APPEND='' TIMEOUT=300
         OPTIONS=()
         while [[ $# -gt 0 ]]; do
                 case $1 in
-                --kernel | --gpus | --driver | --simgpu | --file | --append | --memory | --timeout)
+                --kernel | --gpus | --driver | --package | --simgpu | --file | --append | --memory | --timeout)
                         [[ $# -ge 2 ]] || die "$1 needs a value"
                         OPTIONS+=("$1" "$2")
                         ;;
@@ -46,6 +48,7 @@ machine_options() {
                 --kernel) KERNEL=$2 ;;
                 --gpus) GPUS=$2 ;;
                 --driver) DRIVER=$2 ;;
+                --package) PACKAGES+=("$2") ;;
                 --simgpu) SIMGPU+=("$2") ;;
                 --file) FILES+=("$2") ;;
                 --append) APPEND+=" $2" ;;
@@ -79,7 +82,7 @@ machine_options() {
         [[ $GPUS =~ ^[0-9]+$ && $GPUS -le 16 ]] || die "--gpus: a number from 0 to 16, not $GPUS"
         [[ $TIMEOUT =~ ^[0-9]+$ ]] || die "--timeout: seconds, not $TIMEOUT"
         [[ $MACHINE_RAM =~ ^[0-9]+$ && $MACHINE_RAM -ge 512 && $MACHINE_RAM -le 2400 ]] || die "--memory: 512 to 2400, not $MACHINE_RAM"
-        [[ $DRIVER =~ ^(real|standin|none)$ ]] || die "--driver: real, standin or none, not $DRIVER"
+        [[ $DRIVER =~ ^(real|open|standin|none)$ ]] || die "--driver: real, open, standin or none, not $DRIVER"
 }
 
 # Assemble the machine in SCRATCH: vmlinuz, initrd, disk. MODE is what the agent inside does: script or shell.
@@ -115,15 +118,46 @@ machine_add_software() {
                 merge_usr "$DAEMON_ROOT" "$SCRATCH/daemon"
                 archive "$SCRATCH/daemon" "$SCRATCH/daemon.cpio"
                 SOFTWARE+=("$SCRATCH/daemon.cpio")
-                if [[ $DRIVER != none ]]; then
-                        entry=$(daemon_package "$KERNEL" "$DRIVER")
-                        [[ -z $entry ]] || SOFTWARE+=("$entry/root.cpio")
-                fi
+                machine_add_builds
+                machine_add_packages
         fi
         if [[ $PLAIN == yes ]]; then
                 entry=$(plain_layer "$KERNEL" "$DRIVER")
                 SOFTWARE+=("$entry/root.cpio")
         fi
+}
+
+machine_add_builds() {
+        local builds entry
+        [[ $DRIVER != none ]] || return 0
+        if builds=$(daemon_ready_builds "$KERNEL" "$DRIVER"); then
+                mkdir -p -- "$SCRATCH/builds/var/lib/nvidia-driverd"
+                cp -aL -- "$builds" "$SCRATCH/builds/var/lib/nvidia-driverd/builds"
+                archive "$SCRATCH/builds" "$SCRATCH/builds.cpio"
+                SOFTWARE+=("$SCRATCH/builds.cpio")
+                return 0
+        fi
+        entry=$(daemon_package "$KERNEL" "$DRIVER")
+        [[ -z $entry ]] || SOFTWARE+=("$entry/root.cpio")
+}
+
+# Exported here, like on a machine that builds for others, from builds that nvidia-driver made for those kernels.
+machine_add_packages() {
+        local what kernel driver builds source entry
+        [[ ${#PACKAGES[@]} -gt 0 ]] || return 0
+        mkdir -p -- "$SCRATCH/packages/lab/packages" "$SCRATCH/packages/usr/src"
+        for what in "${PACKAGES[@]}"; do
+                kernel=${what%%=*} driver=real
+                [[ $what != *=* ]] || driver=${what#*=}
+                builds=$(daemon_builds "$kernel" "$driver")
+                daemon_export "$DAEMON_ROOT" "$builds" "$SCRATCH/packages/lab/packages/$kernel.nvpkg"
+                source=$(driver_of "$driver")
+                # Named by what it says itself, as the search wants it.
+                cp -aT -- "$source" "$SCRATCH/packages/usr/src/nvidia-$(sed -n 's/.*NV_VERSION_STRING=\\"\([0-9.]*\).*/\1/p' "$source/Kbuild" | head -n 1)"
+        done
+        archive "$SCRATCH/packages" "$SCRATCH/packages.cpio"
+        entry=$(image_linker)
+        SOFTWARE+=("$SCRATCH/packages.cpio" "$entry/root.cpio")
 }
 
 # Copy a tree for a machine with merged /usr: an archive that brings a directory /lib would replace the machine's link /lib.
