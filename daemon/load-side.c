@@ -250,13 +250,18 @@ void load_side_await(Manager *m)
                 report_late(m);
 }
 
+int load_side_verify(Manager *m, void (*when_changed)(Manager *m))
+{
+        m->work.token = m->fsm.token;
+        m->work.changed = when_changed;
+        return err_trace(start_verify(m));
+}
+
 int load_side_start(Manager *m, char *const *needed, void (*when_changed)(Manager *m))
 {
         int r;
 
-        m->work.token = m->fsm.token;
-        m->work.changed = when_changed;
-        r = start_verify(m);
+        r = load_side_verify(m, when_changed);
         if (r == 0)
                 r = start_probe(m, needed);
         if (r == 0)

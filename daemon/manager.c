@@ -167,8 +167,14 @@ static void enter(Manager *m)
                 manager_health_show(m);
                 stage_devices_look(m);
                 return;
+        case FSM_DEGRADED:
+                manager_progress(m, NULL);
+                /* Nobody looked while something was repaired. */
+                stage_devices_look(m);
+                manager_health_show(m);
+                return;
         case FSM_REPAIR:
-                manager_stage_done(m);
+                stage_repair_enter(m);
                 return;
         case FSM_STOPPING:
                 enter_stopping(m);
@@ -189,7 +195,6 @@ static void enter(Manager *m)
                 stage_busy_enter(m);
                 return;
         case FSM_START:
-        case FSM_DEGRADED:
         case FSM_STUCK:
         case FSM_STOPPED:
         case _FSM_STATE_MAX:

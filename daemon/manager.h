@@ -23,6 +23,7 @@
 #include "policy/verdict.h"
 #include "signing.h"
 #include "stage-nodes.h"
+#include "stage-repair.h"
 #include "sys/pidlock.h"
 #include "sys/udevmon.h"
 
@@ -101,6 +102,7 @@ struct Manager {
         sd_event_source *udev_source, *device_timer, *device_poll;
         NodeFacts nodes;
         NodeWork node_work;
+        RepairWork repair;
         Health health;
         KernelWatch *kernel_watch; /* NULL: the kernel log is not watched */
 
@@ -183,11 +185,18 @@ void stage_build_enter(Manager *m, FsmState state);
 /* stage-load.c: LOAD */
 void stage_load_enter(Manager *m);
 
+/* Sets m->build_path and m->loading_manifest to what the modules come from. Returns 0 or a negative errno.
+ */
+int stage_load_choose_build(Manager *m);
+
 /*
  * load-side.c: what LOAD needs beside its inserts: the host's modules, and
  * the proof that the build is whole. @changed is called with every step of it.
  */
 int load_side_start(Manager *m, char *const *needed, void (*changed)(Manager *m));
+
+/* The proof alone, for what is loaded already. */
+int load_side_verify(Manager *m, void (*changed)(Manager *m));
 
 bool load_side_is_over(const Manager *m);
 

@@ -79,7 +79,7 @@ static bool has_minor_without_node(const Manager *m)
 static void watch(Manager *m)
 {
         _cleanup_free_ char *modules = missing_modules(m), *nodes = missing_nodes(m), *detail = NULL;
-        const char *failure = stage_nodes_failure(m);
+        const char *failure = stage_nodes_failure(m), *repair = stage_repair_detail(m);
 
         detail = modules ? str_format("Gone: module %s.", modules) : NULL;
         manager_complain(m, HEALTH_MODULES, modules ? CODE_MODULES_LOST : CODE_OK, detail);
@@ -88,7 +88,9 @@ static void watch(Manager *m)
         if (has_minor_without_node(m) && stage_nodes_is_mending(m))
                 return;
         free(detail);
-        detail = failure ? str_format("%s.", failure) : nodes ? str_format("Gone: %s.", nodes) : NULL;
+        detail = failure ? str_format("%s.", failure)
+                 : nodes ? str_format("Gone: %s.%s%s", nodes, repair ? " " : "", strempty(repair))
+                         : NULL;
         manager_complain(m, HEALTH_DEVICES,
                         failure ? CODE_NODES_FAILED
                         : nodes ? CODE_DEVICES_LOST
@@ -125,7 +127,7 @@ static usec_t poll_delay(Manager *m)
 
         if (m->fsm.state == FSM_AWAIT_DEVICES)
                 return MIN(deaf ? POLL_AWAIT_DEAF : POLL_AWAIT, stage_nodes_delay(m));
-        return MIN(deaf ? POLL_WATCH_DEAF : USEC_INFINITY, stage_nodes_delay(m));
+        return MIN(MIN(deaf ? POLL_WATCH_DEAF : USEC_INFINITY, stage_nodes_delay(m)), stage_repair_delay(m));
 }
 
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
@@ -161,6 +163,8 @@ static void look(Manager *m, bool polled)
 
         /* Between udev's events a node may be on its way. */
         stage_nodes_review(m, (deaf || polled) && has_minor_without_node(m));
+        if (is_watching(m) && drm_is_wanted(m))
+                stage_repair_review(m);
         arm_poll(m, poll_delay(m));
         if (m->fsm.state == FSM_AWAIT_DEVICES)
                 await(m);
@@ -239,6 +243,8 @@ void stage_devices_end(Manager *m)
         stage_devices_leave(m);
         m->device_poll = sd_event_source_disable_unref(m->device_poll);
         stage_nodes_forget(m);
+        m->repair.taken_out = false;
+        stage_repair_forget(m);
 }
 
 void stage_devices_enter(Manager *m)

@@ -275,7 +275,7 @@ static bool check_parameters(Manager *m)
         return r > 0;
 }
 
-static int choose_build(Manager *m)
+int stage_load_choose_build(Manager *m)
 {
         _cleanup_free_ char *reason = NULL;
         int r;
@@ -298,7 +298,7 @@ void stage_load_enter(Manager *m)
         module_work_reset(m);
         m->work.began = manager_now(m);
         m->work.waiting = true;
-        r = choose_build(m);
+        r = stage_load_choose_build(m);
         if (r == 0 && !check_parameters(m))
                 return;
         if (r == 0)

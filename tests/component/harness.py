@@ -258,6 +258,21 @@ def make_nodes(root):
             for i, address in enumerate(gpus_of(root)) for kind in ("card", "render")]
 
 
+def remove_nodes(root, addresses=None):
+    """As the kernel does when nvidia_drm goes, or one of its GPUs."""
+    for address in addresses or gpus_of(root):
+        directory = os.path.join(root, f"sys/devices/pci0000:00/{address}/drm")
+        for name in os.listdir(directory) if os.path.isdir(directory) else []:
+            with open(os.path.join(directory, name, "dev"), encoding="ascii") as f:
+                number = f.read().strip()
+            for path in (f"sys/class/drm/{name}", f"sys/dev/char/{number}", f"run/udev/data/c{number}", f"dev/dri/{name}"):
+                # Without udevd the nodes are ours.
+                if os.path.lexists(os.path.join(root, path)) and not (
+                        path.startswith("dev/") and control(root, "bare-minors") is not None):
+                    os.unlink(os.path.join(root, path))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def _murmur2(text):
     """The hash by which libudev's socket filter knows a subsystem."""
     data, m, mask = text.encode(), 0x5BD1E995, 0xFFFFFFFF

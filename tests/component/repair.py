@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""GPUs that leave the bus and come back: nvidia_drm is loaded again for them, if it can be."""
+
+import os
+import shutil
+
+from harness import DRIVER, MODULES, check, check_equal, gpus_of, main, make_nodes, put_driver, remove_nodes, story
+
+FOUR = [name.replace("-", "_") for name in MODULES]
+
+
+class Bus:
+    """The machine with three GPUs, looked at every two seconds; the last GPU goes and comes."""
+
+    def __init__(self, m):
+        self.m = m
+        self.env = m.umockdev()
+        os.unlink(m.path("run/udev/control"))
+        m.put("ctl/nodes", "")
+        self.gpu = gpus_of(m.root)[-1]
+
+    def start(self, *arguments):
+        d = self.m.start(*arguments, modules=" ".join(MODULES), env=self.env)
+        d.wait_ready()
+        return d
+
+    def wait(self, d, state, text=""):
+        def look():
+            s = self.m.status(self.env)[1]
+            return s["state"] == state and text in (s["detail"] or "")
+        d.wait_for(look, f"{state} {text}")
+
+    def remove(self):
+        remove_nodes(self.m.root, [self.gpu])
+        os.rename(self.m.path(f"sys/bus/pci/devices/{self.gpu}"), self.m.path("ctl/gpu"))
+        put_driver(self.m.root)
+        shutil.rmtree(self.m.path(f"proc/driver/nvidia/gpus/{self.gpu}"))
+
+    def rescan(self):
+        os.rename(self.m.path("ctl/gpu"), self.m.path(f"sys/bus/pci/devices/{self.gpu}"))
+        put_driver(self.m.root)
+
+    def lose(self, d):
+        """Gone and back."""
+        self.remove()
+        self.wait(d, "degraded", f"card node of {self.gpu}")
+        self.rescan()
+
+    def minors(self):
+        return len(self.m.list("sys/class/drm"))
+
+
+def again(m):
+    """What was done to modules after the start."""
+    return m.helper_log()[len(FOUR):]
+
+
+@story("a GPU that is back: nvidia_drm is taken out and put in with the parameters it had, nothing else is touched", gpus=3)
+def back(m):
+    bus = Bus(m)
+    m.put("etc/nvidia-driverd/driverd.conf", "[Parameters]\nnvidia-drm=NVreg_EnableMSI=0\n")
+    d = bus.start()
+    check_equal(bus.minors(), 6, "minors")
+    bus.remove()
+    bus.wait(d, "degraded", f"card node of {bus.gpu}")
+    m.put("etc/nvidia-driverd/driverd.conf", "[Parameters]\nnvidia-drm=NVreg_EnableMSI=1\n")
+    d.send(1)
+    bus.rescan()
+    bus.wait(d, "ready")
+    check_equal(bus.minors(), 6, "minors")
+    check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm NVreg_EnableMSI=0"], "what was done")
+    check("degraded -> repairing" in d.log() and f"for GPU {bus.gpu}" in d.log(), d.log())
+    # And once more.
+    bus.lose(d)
+    bus.wait(d, "ready")
+    check_equal(len(again(m)), 4, "what was done")
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("a GPU that stays away: nothing is done", gpus=3)
+def away(m):
+    bus = Bus(m)
+    d = bus.start()
+    bus.remove()
+    bus.wait(d, "degraded", f"Gone: card node of {bus.gpu}")
+    d.wait_for(lambda: "still" not in m.status(bus.env)[1]["detail"], "told")
+    check_equal(again(m), [], "what was done")
+    check("on the bus" not in m.status(bus.env)[1]["detail"], m.status(bus.env)[1])
+    d.stop()
+
+
+@story("somebody has a DRM node open: nvidia_drm stays, he is named, and it goes on when he has gone", gpus=3)
+def held(m):
+    bus = Bus(m)
+    d = bus.start()
+    m.put("sys/module/nvidia_drm/refcnt", "1\n")
+    m.put_process(4711, "compositor", {3: "/dev/dri/renderD128"})
+    m.put_process(4712, "trainer", {3: "/dev/nvidiactl"})
+    bus.lose(d)
+    bus.wait(d, "degraded", "compositor[4711]")
+    detail = m.status(bus.env)[1]["detail"]
+    check("trainer" not in detail, detail)
+    check(f"{bus.gpu} is back on the bus" in detail and "as soon as nobody uses it" in detail, detail)
+    check_equal(again(m), [], "what was done")
+    m.end_process(4711)
+    m.put("sys/module/nvidia_drm/refcnt", "0\n")
+    bus.wait(d, "ready")
+    check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm"], "what was done")
+    m.end_process(4712)
+    d.stop()
+
+
+@story("somebody is faster than the repair: it waits for him", gpus=3)
+def faster(m):
+    bus = Bus(m)
+    d = bus.start()
+    m.put("ctl/fail-delete-nvidia_drm", "11")
+    bus.lose(d)
+    d.wait_for(lambda: again(m), "an attempt")
+    m.put("sys/module/nvidia_drm/refcnt", "2\n")
+    bus.wait(d, "degraded", "2 users")
+    os.unlink(m.path("ctl/fail-delete-nvidia_drm"))
+    m.put("sys/module/nvidia_drm/refcnt", "0\n")
+    bus.wait(d, "ready")
+    d.stop()
+
+
+@story("nvidia_drm does not go in again: told, and tried once more", gpus=3)
+def refused(m):
+    bus = Bus(m)
+    d = bus.start()
+    m.put("ctl/fail-insert-nvidia_drm", "12")
+    bus.lose(d)
+    d.wait_for(lambda: "insert nvidia_drm" in again(m), "an attempt")
+    bus.wait(d, "degraded", "module nvidia_drm")
+    check("nvidia-drm: Cannot allocate memory" in d.log(), d.log())
+    os.unlink(m.path("ctl/fail-insert-nvidia_drm"))
+    bus.wait(d, "ready")
+    check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm", "insert nvidia_drm"], "what was done")
+    d.stop()
+
+
+@story("the build is damaged: nothing is taken out", gpus=3)
+def damaged(m):
+    bus = Bus(m)
+    d = bus.start()
+    base = "var/lib/nvidia-driverd/builds"
+    build = f"{base}/{m.list(base)[0]}"
+    with open(m.path(f"{build}/nvidia-drm.ko"), "r+b") as f:
+        f.write(b"damage")
+    bus.lose(d)
+    d.wait_for(lambda: "nvidia-drm cannot be loaded again" in d.log(), "the reason")
+    check_equal((again(m), m.loaded()), ([], sorted(FOUR)), "what was done, and what is loaded")
+    bus.wait(d, "degraded", bus.gpu)
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("somebody else's driver: only told", gpus=3)
+def foreign(m):
+    bus = Bus(m)
+    for name in FOUR:
+        m.put_module(name)
+        m.put(f"sys/module/{name}/version", f"{DRIVER}\n")
+    put_driver(m.root)
+    make_nodes(m.root)
+    d = bus.start()
+    bus.lose(d)
+    bus.wait(d, "degraded", "somebody else loaded it")
+    check_equal(m.helper_log(), [], "what was done")
+    d.stop()
+
+
+@story("SIGTERM while nvidia_drm is on its way: waited for, and all of it goes", gpus=3)
+def stopped(m):
+    bus = Bus(m)
+    d = bus.start()
+    m.close("delete-nvidia_drm")
+    bus.lose(d)
+    m.wait_at("delete-nvidia_drm")
+    check_equal(m.status(bus.env)[1]["state"], "repairing", "state")
+    d.send(15)
+    m.open("delete-nvidia_drm")
+    check_equal(d.wait(), 0, "exit status")
+    check_equal(m.loaded(), [], "modules")
+    check("insert nvidia_drm" not in again(m), again(m))
+
+
+@story("nvidia_drm does not come back from the kernel: STUCK, answering, and on its way when it does", gpus=3)
+def stuck(m):
+    bus = Bus(m)
+    d = bus.start("--set=Load.TimeoutSec=2s")
+    m.close("insert-nvidia_drm")
+    bus.lose(d)
+    bus.wait(d, "stuck", "Module nvidia_drm")
+    m.open("insert-nvidia_drm")
+    bus.wait(d, "ready")
+    d.stop()
+
+
+@story("killed between out and in: the next daemon puts it in", gpus=3)
+def killed(m):
+    bus = Bus(m)
+    d = bus.start()
+    m.close("delete-nvidia_drm")
+    bus.lose(d)
+    m.wait_at("delete-nvidia_drm")
+    d.kill()
+    m.open("delete-nvidia_drm")
+    d = bus.start()
+    check_equal((bus.minors(), m.loaded()), (6, sorted(FOUR)), "minors and modules")
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+
+
+if __name__ == "__main__":
+    main()
