@@ -27,6 +27,7 @@ void facts_done(Facts *f)
         strv_free(f->owned);
         build_manifests_done(&f->builds);
         strv_free(f->problems);
+        free(f->good);
         driver_sources_done(&f->sources);
         source_judgement_done(&f->source);
         tree_facts_list_done(&f->trees);
@@ -159,6 +160,8 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
                 r = gather_services(root, config, &f->services);
         if (r == 0)
                 r = store_list(root, config->store_directory, &f->builds, &f->problems);
+        if (r == 0)
+                r = store_good_read(root, config->store_directory, f->kernel.release, &f->good);
         if (r == 0 && !(target && target->release))
                 r = lockdown_read(root, &f->enforcement);
         if (r == 0)
@@ -180,6 +183,8 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .modules = &f->modules,
                 .owned = f->owned,
                 .builds = &f->builds,
+                .good = f->good,
+                .fall_back = f->fall_back,
                 .enforcement = &f->enforcement,
                 .signing = &f->signing,
                 .sources = &f->sources,

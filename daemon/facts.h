@@ -20,6 +20,8 @@ typedef struct Facts {
         char **owned;
         BuildManifests builds;
         char **problems; /* of the store */
+        char *good;      /* the build that worked last on this kernel, or NULL */
+        bool fall_back;  /* to that one; whoever makes the plan sets it */
         DriverSources sources;
         SourceJudgement source;
         EnforcementFacts enforcement; /* of the running kernel; nothing is known for another one */

@@ -167,6 +167,7 @@ static void replace_config(Manager *m)
 {
         _cleanup_strv_ char **problems = NULL;
         Config *config = NULL;
+        bool changed;
         int r;
 
         r = settings_load(m->root, m->config_file, environ, m->assignments, &problems, &config);
@@ -176,6 +177,7 @@ static void replace_config(Manager *m)
         }
         STRV_FOREACH (problem, problems)
                 log_warning(m->log, "%s", *problem);
+        changed = !config_equal(m->config, config);
         config_free(m->config);
         m->config = config;
         manager_configure(m);
@@ -183,6 +185,8 @@ static void replace_config(Manager *m)
         m->problems = TAKE_PTR(problems);
         log_notice(m->log,
                         "The configuration was read again; what concerns the driver applies when it is next loaded.");
+        if (changed && m->fsm.fallback)
+                manager_post(m, &(FsmEvent){ .type = FSM_EV_RETRY });
 }
 
 void manager_face_reload(Manager *m)
@@ -220,7 +224,8 @@ int manager_fill_status(Manager *m, Status *s)
         if (r == 0)
                 r = str_replace(&s->version, PROJECT_VERSION);
         if (r == 0)
-                r = str_replace(&s->driver_wanted, m->config->driver_version);
+                r = str_replace(&s->driver_wanted,
+                                m->plan.fallback ? m->fallback_wanted : m->config->driver_version);
         if (r == 0)
                 r = str_replace(&s->build, m->loading_manifest.id ? m->loading_manifest.id
                                            : m->plan.build        ? m->plan.build->id

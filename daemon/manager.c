@@ -83,6 +83,7 @@ static void begin_attempt(Manager *m)
         /* The first attempt began with this process. */
         if (m->facts.kernel.release)
                 m->attempt_began = now_usec();
+        manager_fallback_begin(m);
         forget_attempt(m);
         stage_check_enter(m);
 }
@@ -164,6 +165,7 @@ static void enter(Manager *m)
                 stage_ready_retire(m);
                 discard_staging(m);
                 watch_kernel_show(m);
+                manager_fallback_ready(m);
                 manager_health_show(m);
                 stage_devices_look(m);
                 return;
@@ -185,6 +187,8 @@ static void enter(Manager *m)
                 return;
         case FSM_BACKOFF:
         case FSM_FAILED:
+                if (m->fsm.state == FSM_FAILED)
+                        manager_fallback_explain(m);
                 holding_forget(m);
                 /* A full disk is not to become fuller with every attempt. */
                 m->build = build_free(m->build);
@@ -389,6 +393,8 @@ Manager *manager_free(Manager *m)
         build_manifest_done(&m->loading_manifest);
         strv_free(m->owned);
         strv_free(m->problems);
+        free(m->fallback_wanted);
+        free(m->fallback_reason);
         free(m->boot);
         free(m->detail);
         free(m->progress);

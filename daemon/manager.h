@@ -95,7 +95,9 @@ struct Manager {
         BuildManifest loading_manifest;
 
         usec_t attempt_began;
-        bool adopting; /* this attempt, and nothing is loaded */
+        bool adopting;         /* this attempt, and nothing is loaded */
+        char *fallback_wanted; /* with m->fsm.fallback: the version that failed, NULL if not known */
+        char *fallback_reason; /* and how */
         LoopWatch watch;
 
         UdevMon *udev;
@@ -155,6 +157,15 @@ void manager_progress(Manager *m, const char *text);
  */
 void manager_complain(Manager *m, HealthSource source, Code code, const char *detail);
 void manager_health_show(Manager *m);
+
+/*
+ * manager-fallback.c: the wanted driver failed, and the last good one is
+ * loaded. _begin() is called at the begin of every CHECK, before the last
+ * attempt is forgotten; _explain() ends it with the first failure.
+ */
+void manager_fallback_begin(Manager *m);
+void manager_fallback_ready(Manager *m);
+void manager_fallback_explain(Manager *m);
 
 /* manager-history.c: what is kept in the store for people who come later. */
 void manager_history_started(Manager *m);

@@ -39,7 +39,9 @@ static void report(Manager *m)
         log_plan(m);
         if (m->plan.code != CODE_OK) {
                 (void)str_replace(&m->detail, m->plan.detail);
-                log_code(m->log, LOG_ERR, m->plan.code, m->plan.detail);
+                /* Falling back, the first failure is what is told, see manager-fallback.c. */
+                if (!m->fsm.fallback)
+                        log_code(m->log, LOG_ERR, m->plan.code, m->plan.detail);
         } else if (!m->plan.foreign) {
                 stage_clear_block(m);
         }
@@ -52,6 +54,7 @@ static void finish(Manager *m)
                                         .type = FSM_EV_PLANNED,
                                         .token = m->fsm.token,
                                         .steps = plan_mask(&m->plan),
+                                        .spare = m->plan.spare,
                                         .code = m->plan.code,
                         });
 }
@@ -81,6 +84,7 @@ void stage_check_enter(Manager *m)
         int r;
 
         r = facts_gather(m->root, m->config, NULL, &m->facts);
+        m->facts.fall_back = m->fsm.fallback;
         if (r == 0)
                 r = facts_plan(&m->facts, m->config, &m->plan);
         if (r == 0 && m->plan.code == CODE_OK && m->plan.sign) {

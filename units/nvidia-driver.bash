@@ -5,7 +5,7 @@ __nvidia_driver_verbs='init status holders plan build update history builds expl
 __nvidia_driver_options='--help --version --json --dry-run --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --sign= --tag= --accept-license'
 __nvidia_driver_settings='
-        Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware=
+        Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware= Driver.Fallback=
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=

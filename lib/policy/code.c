@@ -196,3 +196,44 @@ bool code_is_transient(Code code)
 {
         return code >= 0 && code < _CODE_MAX && codes[code].transient;
 }
+
+bool code_is_about_driver(Code code)
+{
+        static const bool about_driver[_CODE_MAX] = {
+                [CODE_SOURCE_MISSING] = true,
+                [CODE_SOURCE_INVALID] = true,
+                [CODE_SOURCE_VERSION] = true,
+                [CODE_TREE_MISSING] = true,
+                [CODE_TREE_UNUSABLE] = true,
+                [CODE_TREE_MISMATCH] = true,
+                [CODE_TREE_DIRTY] = true,
+                [CODE_PREPARE_FAILED] = true,
+                [CODE_TOOLCHAIN_MISSING] = true,
+                [CODE_COMPILER_MISMATCH] = true,
+                [CODE_COMPILE_FAILED] = true,
+                [CODE_OUT_OF_MEMORY] = true,
+                [CODE_NO_SPACE] = true,
+                [CODE_LINK_FAILED] = true,
+                [CODE_BUILD_MISMATCH] = true,
+                [CODE_BUILD_DAMAGED] = true,
+                [CODE_BUILD_TIMEOUT] = true,
+                [CODE_STORE_FAILED] = true,
+                [CODE_STORE_LOCKED] = true,
+                [CODE_LOAD_REFUSED] = true,
+                [CODE_LOAD_NO_DEVICE] = true,
+                [CODE_LOAD_FORMAT] = true,
+                [CODE_LOAD_SYMBOLS] = true,
+                [CODE_LOAD_FAILED] = true,
+                [CODE_DEVICES_MISSING] = true,
+                [CODE_FIRMWARE_HIDDEN] = true,
+                [CODE_SIGNATURE_REQUIRED] = true,
+                [CODE_KEY_UNUSABLE] = true,
+                [CODE_SIGN_FAILED] = true,
+                [CODE_SYMBOL_MISMATCH] = true,
+                [CODE_DOWNLOAD_FAILED] = true,
+                [CODE_TOOLCHAIN_INVALID] = true,
+                [CODE_TOOLCHAIN_MISMATCH] = true,
+        };
+
+        return code >= 0 && code < _CODE_MAX && about_driver[code];
+}

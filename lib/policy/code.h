@@ -95,3 +95,9 @@ const char *code_remedy(Code code);
  * end the daemon, and the unit's RestartPreventExitStatus= names them.
  */
 bool code_is_transient(Code code);
+
+/*
+ * Whether the wanted driver is what failed: another one may do. Not so if the
+ * machine, the configuration or somebody who uses the driver is in the way.
+ */
+bool code_is_about_driver(Code code);

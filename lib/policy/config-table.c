@@ -79,6 +79,10 @@ const ConfigKey config_keys[] = {
                         "shown to the kernel before the first module is loaded, unless the kernel finds that firmware by "
                         "itself. If empty, /lib/firmware, /run/nvidia/driver/lib/firmware and the firmware folder of the "
                         "driver's sources are looked at."),
+        KEY("Driver", "Fallback", CONFIG_BOOL, driver_fallback, "yes",
+                        "Whether the last build that worked on this kernel is loaded if the wanted driver can be neither built "
+                        "nor loaded. The state is then degraded, the code driver-fallback. The wanted driver is tried again at "
+                        "the next start, or when a reload finds another configuration. With no, the start fails."),
 
         KEY("Kernel", "Tree", CONFIG_PATH, kernel_tree, "",
                         "Directory with the kernel's headers or sources. It is only read. If empty, the usual places "

@@ -68,6 +68,7 @@ typedef struct Config {
         char **modules;       /* contains nvidia once config_check() has run */
         char **prerequisites; /* may be empty */
         char *driver_firmware;
+        bool driver_fallback;
 
         char *kernel_tree;
 
@@ -185,6 +186,9 @@ int config_set_from_environment(Config *config, const char *name, const char *va
  * Return: 0 or -ENOMEM.
  */
 int config_check(Config *config, char ***ret_problems);
+
+/* Whether the two say the same, wherever it was said. */
+bool config_equal(const Config *a, const Config *b);
 
 /* NULL if the service has no line in [ServiceCommands]. */
 char *const *config_service_command(const Config *config, const char *service);

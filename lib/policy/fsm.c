@@ -52,6 +52,7 @@ static const char *const events[_FSM_EV_MAX] = {
         [FSM_EV_LOST] = "lost",
         [FSM_EV_HEALED] = "healed",
         [FSM_EV_REPAIR] = "repair",
+        [FSM_EV_RETRY] = "retry",
         [FSM_EV_STOP] = "stop",
 };
 
@@ -160,7 +161,28 @@ static void advance(Fsm *fsm, usec_t now, FsmActions *actions)
         enter(fsm, FSM_READY, now, actions);
 }
 
-/* Nothing of ours is loaded (any more): try again later, or end. */
+/* Once, and only if it is the driver that failed: nobody's machine gets better by another one. */
+static bool falls_back(const Fsm *fsm, Code code)
+{
+        return fsm->spare && !fsm->fallback && code_is_about_driver(code);
+}
+
+static void begin_fallback(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
+{
+        fsm->fallback = true;
+        fsm->failed = code;
+        fsm->code = CODE_OK;
+        fsm->attempt = 0;
+        enter_check(fsm, now, actions);
+}
+
+/* What failed first is what has to be mended. */
+static void enter_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
+{
+        enter_end(fsm, FSM_FAILED, fsm->fallback ? fsm->failed : code, now, actions);
+}
+
+/* Nothing of ours is loaded (any more): try again later, do with another driver, or end. */
 static void settle(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
         bool again = code_is_transient(code) &&
@@ -171,8 +193,10 @@ static void settle(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 enter_end(fsm, FSM_STOPPED, CODE_OK, now, actions);
         else if (again)
                 enter_wait(fsm, FSM_BACKOFF, code, now, actions);
+        else if (falls_back(fsm, code))
+                begin_fallback(fsm, code, now, actions);
         else
-                enter_end(fsm, FSM_FAILED, code, now, actions);
+                enter_failed(fsm, code, now, actions);
 }
 
 static void fail(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
@@ -280,6 +304,11 @@ static void on_planned(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *
         if (fsm->state != FSM_CHECK)
                 return;
 
+        fsm->spare = event->spare;
+        if (event->code != CODE_OK && fsm->fallback && !fsm->stop_wanted) {
+                enter_failed(fsm, event->code, now, actions);
+                return;
+        }
         if (event->code != CODE_OK) {
                 fail(fsm, event->code, now, actions);
                 return;
@@ -296,6 +325,16 @@ static void on_lost(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 fsm->code = code;
                 enter(fsm, FSM_DEGRADED, now, actions);
         }
+}
+
+static void on_retry(Fsm *fsm, usec_t now, FsmActions *actions)
+{
+        if (!fsm->fallback || fsm->stop_wanted || (fsm->state != FSM_READY && fsm->state != FSM_DEGRADED))
+                return;
+        fsm->fallback = false;
+        fsm->code = CODE_OK;
+        act(actions, (FsmAction){ .type = FSM_ACT_CANCEL });
+        enter_check(fsm, now, actions);
 }
 
 static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
@@ -389,6 +428,9 @@ void fsm_step(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *ret)
         case FSM_EV_REPAIR:
                 if (fsm->state == FSM_DEGRADED && !fsm->stop_wanted)
                         enter(fsm, FSM_REPAIR, now, ret);
+                return;
+        case FSM_EV_RETRY:
+                on_retry(fsm, now, ret);
                 return;
         case FSM_EV_STOP:
                 on_stop(fsm, now, ret);

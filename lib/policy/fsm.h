@@ -50,6 +50,7 @@ typedef enum FsmEventType {
         FSM_EV_LOST,    /* something that READY promised is gone: .code */
         FSM_EV_HEALED,  /* and it is back */
         FSM_EV_REPAIR,  /* what is lost can be mended by a kernel operation, now */
+        FSM_EV_RETRY,   /* what was wanted is worth another attempt, see .fallback */
         FSM_EV_STOP,    /* the administrator wants it all down */
         _FSM_EV_MAX,
         _FSM_EV_INVALID = -EINVAL,
@@ -59,6 +60,7 @@ typedef struct FsmEvent {
         FsmEventType type;
         unsigned token; /* of DONE, FAILED, BUSY, OVERDUE, TIMER, PLANNED */
         unsigned steps; /* of PLANNED: bit mask of FSM_STEP(state) */
+        bool spare;     /* of PLANNED: there is another build to load, should this plan fail */
         Code code;      /* of FAILED, LOST, and of PLANNED when nothing can be done */
 } FsmEvent;
 
@@ -105,6 +107,9 @@ typedef struct Fsm {
         usec_t stop_due; /* when the end must be reached, once a stop is wanted */
         bool loading;    /* LOAD ran in this attempt: a failure later takes the modules out again */
         bool promised;   /* READY was reached since the last CHECK */
+        bool spare;      /* of the last plan */
+        bool fallback;   /* the wanted driver failed: CHECK is to plan for the spare one */
+        Code failed;     /* why, with .fallback */
 } Fsm;
 
 void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now);

@@ -29,6 +29,13 @@ int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan);
  */
 void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan);
 
+/* The kernel will not take modules of this signer (NULL, empty: of nobody). */
+bool plan_is_refused(const PlanFacts *facts, const Signer *signer);
+
+/* plan-fallback.c: the build that worked last, if it is another one and may be loaded; and its use. May
+ * refuse. */
+int plan_choose_spare(const Config *config, const PlanFacts *facts, Plan *plan);
+
 /* Whether the kernel will take the signature of what @loads says is loaded; may refuse. Returns 0 or
  * -ENOMEM. */
 int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads);

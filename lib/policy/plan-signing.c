@@ -19,7 +19,7 @@ static const Signer *signer_of(const PlanFacts *facts, const Plan *plan)
         return facts->signing->wanted ? &facts->signing->signer : NULL;
 }
 
-static bool is_refused(const PlanFacts *facts, const Signer *signer)
+bool plan_is_refused(const PlanFacts *facts, const Signer *signer)
 {
         return enforcement_refuses(enforcement_judge(facts->enforcement, signer));
 }
@@ -29,9 +29,9 @@ static bool is_signed_as_wanted(const PlanFacts *facts, const BuildManifest *m)
 {
         const Signer *ours = &facts->signing->signer;
 
-        if (is_refused(facts, &m->signer))
+        if (plan_is_refused(facts, &m->signer))
                 return false;
-        return signer_is_empty(ours) || signer_same(&m->signer, ours) || is_refused(facts, ours);
+        return signer_is_empty(ours) || signer_same(&m->signer, ours) || plan_is_refused(facts, ours);
 }
 
 void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan)
@@ -58,7 +58,8 @@ void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan)
                 return;
         /* Without a key there is nothing to make out of it, and what the kernel takes is better than
          * nothing. */
-        if (facts->signing->wanted && (facts->signing->code == CODE_OK || is_refused(facts, &best->signer)))
+        if (facts->signing->wanted &&
+                        (facts->signing->code == CODE_OK || plan_is_refused(facts, &best->signer)))
                 plan->base = best;
         else
                 plan->build = best;
@@ -77,7 +78,7 @@ int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads)
         if (plan->sign && facts->signing->code != CODE_OK)
                 return err_trace(plan_refuse(
                                 plan, facts->signing->code, strdup(strempty(facts->signing->detail))));
-        if (!is_refused(facts, signer))
+        if (!plan_is_refused(facts, signer))
                 return 0;
         what = plan->build ? str_format("build %s", strna(plan->build->id)) : strdup("the build to be made");
         return err_trace(plan_refuse(plan, CODE_SIGNATURE_REQUIRED,

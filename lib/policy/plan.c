@@ -90,7 +90,7 @@ static const char *wanted_version(const Config *config, const Plan *plan)
 {
         const BuildManifest *build = plan->build ? plan->build : plan->base;
 
-        if (config->driver_version)
+        if (config->driver_version && !plan->fallback)
                 return config->driver_version;
         return build ? build->driver_version : NULL;
 }
@@ -320,6 +320,9 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
                 return plan_refuse(plan, CODE_NO_GPU, claims_explain_none(facts->excluded, config));
 
         plan_choose_build(config, facts, plan);
+        r = plan_choose_spare(config, facts, plan);
+        if (r || plan->code != CODE_OK)
+                return err_trace(r);
         plan->loaded = judge_loaded(config, facts, plan);
         /* What is loaded already is not signed any more. */
         if (!needs_load(plan) && !plan->build)
@@ -333,6 +336,9 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
                                                 strna(wanted_version(config, plan))));
         }
 
+        /* Whoever has that driver keeps it. */
+        if (plan->loaded == PLAN_LOADED_OTHER && plan->fallback)
+                return plan_refuse(plan, CODE_DRIVER_FALLBACK, strdup("Another driver is loaded."));
         if (plan->loaded == PLAN_LOADED_OTHER)
                 r = strv_push(&plan->obstacles,
                                 plan->surplus ? "modules are loaded that are not wanted any more"

@@ -226,6 +226,19 @@ int store_good_mark(const Root *root, const char *directory, const char *release
         return r ? err_trace(r) : err_trace(root_write_file(root, path, text, strlen(text), 0644));
 }
 
+int store_good_read(const Root *root, const char *directory, const char *release, char **ret)
+{
+        _cleanup_free_ char *path = str_format("%s/" STORE_GOOD "/%s", directory, release), *id = NULL;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        /* As below. */
+        if (strchr(release, '/') || *release == '.' || root_read_line(root, path, ID_MAX, &id) != 0 || !*id)
+                return 0;
+        *ret = TAKE_PTR(id);
+        return 0;
+}
+
 int store_good_list(const Root *root, const char *directory, char ***ret)
 {
         _cleanup_free_ char *good = NULL;

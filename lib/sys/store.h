@@ -50,6 +50,9 @@ int store_stale(const Root *root, const char *directory, char ***ret_paths);
  */
 int store_good_mark(const Root *root, const char *directory, const char *release, const char *id);
 
+/* *@ret is NULL if there is none. Returns 0 or a negative errno. */
+int store_good_read(const Root *root, const char *directory, const char *release, char **ret);
+
 /* The ids of all kernels. Returns 0 or a negative errno. */
 int store_good_list(const Root *root, const char *directory, char ***ret);
 

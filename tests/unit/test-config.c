@@ -40,6 +40,7 @@ START_TEST(test_defaults)
         ck_assert_str_eq(modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm");
         ck_assert_str_eq(prerequisites, "i2c_core ipmi_msghandler ipmi_devintf video");
         ck_assert_ptr_null(c->driver_firmware);
+        ck_assert(c->driver_fallback);
         ck_assert_ptr_null(c->kernel_tree);
         ck_assert_uint_eq(c->build_jobs, 0);
         ck_assert_uint_eq(c->build_timeout, 30 * USEC_PER_MINUTE);
@@ -109,6 +110,7 @@ static const struct {
         { "Driver", "Modules", "nvidia" },
         { "Driver", "Prerequisites", "video" },
         { "Driver", "Firmware", "/usr/lib/firmware" },
+        { "Driver", "Fallback", "no" },
         { "Kernel", "Tree", "/usr/src/linux" },
         { "Build", "Jobs", "8" },
         { "Build", "TimeoutSec", "infinity" },
@@ -580,6 +582,32 @@ START_TEST(test_check_modeset)
 }
 END_TEST
 
+START_TEST(test_equal)
+{
+        _cleanup_(config_freep) Config *a = new_config(), *b = new_config();
+
+        ck_assert(config_equal(a, b));
+        for (size_t i = 0; i < ELEMENTSOF(other_values); i++) {
+                assign(b, other_values[i].section, other_values[i].key, other_values[i].value);
+                ck_assert_msg(!config_equal(a, b), "%s", other_values[i].key);
+                assign(a, other_values[i].section, other_values[i].key, other_values[i].value);
+                ck_assert_msg(config_equal(a, b), "%s", other_values[i].key);
+        }
+        assign(b, "Parameters", "nvidia", "a=1");
+        ck_assert(!config_equal(a, b));
+        assign(a, "Parameters", "nvidia", "a=2");
+        ck_assert(!config_equal(a, b));
+        assign(a, "Parameters", "nvidia", "");
+        ck_assert(!config_equal(a, b));
+        assign(a, "Parameters", "nvidia", "a=1");
+        ck_assert(config_equal(a, b));
+        assign(b, "ServiceCommands", "x", "/bin/x");
+        ck_assert(!config_equal(a, b));
+        assign(a, "ServiceCommands", "x", "/bin/x -y");
+        ck_assert(!config_equal(a, b));
+}
+END_TEST
+
 /* The checked-in file is the one that the table makes. */
 START_TEST(test_shipped_file)
 {
@@ -655,5 +683,6 @@ UNIT_MAIN("config", UNIT_TEST(test_defaults), UNIT_TEST(test_free_is_total), UNI
                 UNIT_TEST(test_environment_names), UNIT_TEST(test_choice_names),
                 UNIT_TEST(test_policy_names), UNIT_TEST(test_check_finds_nothing),
                 UNIT_TEST(test_check_mends), UNIT_TEST(test_check_modeset), UNIT_TEST(test_check_grace),
-                UNIT_TEST(test_addresses), UNIT_TEST(test_check_signing), UNIT_TEST(test_shipped_file),
-                UNIT_TEST(test_shipped_file_is_the_defaults), UNIT_TEST(test_man_names_everything))
+                UNIT_TEST(test_addresses), UNIT_TEST(test_check_signing), UNIT_TEST(test_equal),
+                UNIT_TEST(test_shipped_file), UNIT_TEST(test_shipped_file_is_the_defaults),
+                UNIT_TEST(test_man_names_everything))

@@ -153,7 +153,7 @@ static void check_step(const Fsm *before, const Fsm *after, const FsmActions *ac
 static bool has_token(FsmEventType type)
 {
         return type != FSM_EV_START && type != FSM_EV_LOST && type != FSM_EV_HEALED &&
-               type != FSM_EV_REPAIR && type != FSM_EV_STOP;
+               type != FSM_EV_REPAIR && type != FSM_EV_RETRY && type != FSM_EV_STOP;
 }
 
 static Fsm in_state(FsmState state)
@@ -828,6 +828,89 @@ START_TEST(test_story_stop_while_repairing)
 END_TEST
 
 /* "infinity" may be configured for both spans: never means never, not at once. */
+/* The wanted driver fails for good; the plan said that there is another one. */
+static Story fallen_back(Code code)
+{
+        Story s = { .now = NOW };
+
+        fsm_init(&s.fsm, &config, s.now);
+        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE), .spare = true);
+        for (unsigned i = 0; code_is_transient(code) && i < 2; i++) {
+                HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = code);
+                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                ck_assert(!s.fsm.fallback);
+                HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE), .spare = true);
+        }
+        HAPPENS(&s, FSM_EV_FAILED, "checking E", .code = code);
+        ck_assert(s.fsm.fallback);
+        ck_assert_int_eq(s.fsm.failed, code);
+        return s;
+}
+
+START_TEST(test_story_fallback)
+{
+        Story s = fallen_back(_i ? CODE_NO_SPACE : CODE_COMPILE_FAILED);
+
+        HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD));
+        HAPPENS(&s, FSM_EV_DONE, "ready E");
+        check_ready(&s);
+        ck_assert(s.fsm.fallback);
+        HAPPENS(&s, FSM_EV_LOST, "degraded E", .code = CODE_DRIVER_FALLBACK);
+        /* Another configuration: from the start, and no second fallback without a plan that has one. */
+        HAPPENS(&s, FSM_EV_RETRY, "checking CE");
+        ck_assert(!s.fsm.fallback);
+        HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_COMPILE_FAILED);
+        ck_assert_int_eq(s.fsm.code, CODE_COMPILE_FAILED);
+}
+END_TEST
+
+/* It happens once, and the first failure is what counts in the end. */
+START_TEST(test_story_fallback_fails)
+{
+        Story s = fallen_back(CODE_COMPILE_FAILED);
+
+        if (_i == 0) {
+                HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_DRIVER_FALLBACK);
+        } else {
+                HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD), .spare = true);
+                HAPPENS(&s, FSM_EV_FAILED, "unloading E",
+                                .code = _i == 1 ? CODE_LOAD_FORMAT : CODE_BUILD_DAMAGED);
+                if (_i == 2) {
+                        HAPPENS(&s, FSM_EV_DONE, "backoff ET");
+                        HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                        HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_DRIVER_FALLBACK);
+                } else {
+                        HAPPENS(&s, FSM_EV_DONE, "failed EX");
+                }
+        }
+        ck_assert_int_eq(s.fsm.code, CODE_COMPILE_FAILED);
+        ck_assert_int_eq(s.actions.items[1].code, CODE_COMPILE_FAILED);
+}
+END_TEST
+
+/* The machine's failures, somebody's stop, and plans without another build: as ever. */
+START_TEST(test_story_no_fallback)
+{
+        Story s = { .now = NOW };
+
+        fsm_init(&s.fsm, &config, s.now);
+        HAPPENS(&s, FSM_EV_START, "checking E");
+        if (_i == 0) {
+                HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_NO_GPU, .spare = true);
+        } else if (_i == 1) {
+                HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE));
+                HAPPENS(&s, FSM_EV_FAILED, "failed EX", .code = CODE_COMPILE_FAILED);
+        } else {
+                HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD), .spare = true);
+                HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_LOAD_REFUSED);
+                HAPPENS(&s, FSM_EV_STOP, " T");
+                HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+        }
+        ck_assert(!s.fsm.fallback);
+}
+END_TEST
+
 START_TEST(test_infinite_spans)
 {
         Story s = { .now = NOW };
@@ -927,5 +1010,6 @@ UNIT_MAIN("fsm", UNIT_LOOP(test_every_event, _FSM_STATE_MAX),
                 UNIT_TEST(test_story_stop_while_stuck), UNIT_TEST(test_story_stuck_while_stopping),
                 UNIT_TEST(test_story_lost_and_healed), UNIT_TEST(test_story_repair),
                 UNIT_TEST(test_story_lost_while_repairing), UNIT_LOOP(test_story_stop_while_repairing, 2),
-                UNIT_TEST(test_infinite_spans), UNIT_TEST(test_random_walks), UNIT_TEST(test_names),
-                UNIT_TEST(test_kinds_of_states))
+                UNIT_LOOP(test_story_fallback, 2), UNIT_LOOP(test_story_fallback_fails, 3),
+                UNIT_LOOP(test_story_no_fallback, 3), UNIT_TEST(test_infinite_spans),
+                UNIT_TEST(test_random_walks), UNIT_TEST(test_names), UNIT_TEST(test_kinds_of_states))

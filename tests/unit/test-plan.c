@@ -589,6 +589,94 @@ START_TEST(test_tree_refused)
 }
 END_TEST
 
+/* Two builds, the older one worked; the newer one is wanted. */
+static void machine_with_spare(Machine *m)
+{
+        machine_init(m);
+        add_build(m, "535.1.1");
+        add_build(m, "536.1.1");
+        m->facts.good = "build-535.1.1";
+}
+
+START_TEST(test_spare)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_with_spare(&m);
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert_str_eq(m.plan.build->id, "build-536.1.1");
+        ck_assert_str_eq(m.plan.spare->id, "build-535.1.1");
+        ck_assert(!m.plan.fallback);
+
+        /* A version that has to be made is no other matter. */
+        set_version(&m, "537");
+        m.source_judgement.code = CODE_SOURCE_MISSING;
+        check_refusal_code(&m, CODE_SOURCE_MISSING);
+        ck_assert_str_eq(m.plan.spare->id, "build-535.1.1");
+
+        /* The one that failed is not its own stand-in. */
+        set_version(&m, "535");
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert_ptr_null(m.plan.spare);
+}
+END_TEST
+
+START_TEST(test_fallback)
+{
+        _cleanup_machine_ Machine m;
+
+        machine_with_spare(&m);
+        set_version(&m, "537");
+        m.facts.fall_back = true;
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert(m.plan.fallback);
+        ck_assert_str_eq(m.plan.build->id, "build-535.1.1");
+        ck_assert_ptr_null(m.plan.spare);
+
+        /* It is there already, perhaps since an attempt before. */
+        add_all_loaded(&m, "535.1.1", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        free(m.modules.items[0].version);
+        m.modules.items[0].version = strdup("537.1.1");
+        check_refusal(&m, CODE_DRIVER_FALLBACK, "Another driver is loaded.");
+}
+END_TEST
+
+/* What cannot stand in for the wanted driver. */
+START_TEST(test_no_spare)
+{
+        _cleanup_machine_ Machine m;
+        BuildManifest *good;
+
+        machine_with_spare(&m);
+        good = &m.builds.items[0];
+        switch (_i) {
+        case 0:
+                m.facts.good = NULL;
+                break;
+        case 1:
+                m.facts.good = "build-gone";
+                break;
+        case 2:
+                m.config->driver_fallback = false;
+                break;
+        case 3:
+                ck_assert_int_eq(str_replace(&good->kernel_release, "6.12"), 0);
+                break;
+        case 4:
+                ck_assert_int_eq(str_replace(&good->files[1].module, "other"), 0);
+                break;
+        default:
+                m.enforcement.sig_enforce = KNOWN_YES;
+        }
+        set_version(&m, "537");
+        make(&m);
+        ck_assert_ptr_null(m.plan.spare);
+        m.facts.fall_back = true;
+        check_refusal(&m, CODE_DRIVER_FALLBACK, "There is no other build that worked.");
+}
+END_TEST
+
 START_TEST(test_without_drm)
 {
         _cleanup_machine_ Machine m;
@@ -1072,7 +1160,8 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_kernel_without_unload), UNIT_TEST(test_foreign_without_nvidia),
                 UNIT_TEST(test_no_gpu), UNIT_LOOP(test_source_refused, ELEMENTSOF(source_codes)),
                 UNIT_TEST(test_no_tree), UNIT_TEST(test_builds_for_others),
-                UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)), UNIT_TEST(test_without_drm),
+                UNIT_LOOP(test_tree_refused, ELEMENTSOF(bad_trees)), UNIT_TEST(test_spare),
+                UNIT_TEST(test_fallback), UNIT_LOOP(test_no_spare, 6), UNIT_TEST(test_without_drm),
                 UNIT_TEST(test_two_gpus), UNIT_TEST(test_taken), UNIT_TEST(test_taken_by_nouveau),
                 UNIT_TEST(test_taken_beside_a_loaded_driver), UNIT_TEST(test_taken_beside_a_foreign_driver),
                 UNIT_TEST(test_not_taken), UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again),

@@ -214,7 +214,7 @@ START_TEST(test_good)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
         _cleanup_strv_ char **none = NULL, **ids = NULL;
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *good = NULL, *bad = NULL;
 
         ck_assert_int_eq(store_good_list(t.root, STORE, &none), 0);
         ck_assert_ptr_null(none);
@@ -224,6 +224,12 @@ START_TEST(test_good)
         ck_assert_int_lt(store_good_mark(t.root, STORE, "../builds", "x"), 0);
         tmproot_write(&t, STORE "/good/6.6", "");
         ck_assert_int_eq(store_good_list(t.root, STORE, &ids), 0);
+        ck_assert_int_eq(store_good_read(t.root, STORE, "6.1", &good), 0);
+        ck_assert_str_eq(good, "new");
+        ck_assert_int_eq(store_good_read(t.root, STORE, "6.6", &bad), 0);
+        ck_assert_int_eq(store_good_read(t.root, STORE, "6.5", &bad), 0);
+        ck_assert_int_eq(store_good_read(t.root, STORE, "../good/6.1", &bad), 0);
+        ck_assert_ptr_null(bad);
         text = strv_join(ids, " ");
         ck_assert_str_eq(text, "new other");
 }
