@@ -4,6 +4,7 @@
 
 import os
 import shutil
+import time
 
 from harness import DRIVER, MODULES, check, check_equal, gpus_of, main, make_nodes, put_driver, remove_nodes, story
 
@@ -213,6 +214,36 @@ def killed(m):
     check_equal((bus.minors(), m.loaded()), (6, sorted(FOUR)), "minors and modules")
     d.stop()
     check_equal(m.loaded(), [], "modules")
+
+
+@story("a driver that was adopted is repaired like one that was loaded", gpus=3)
+def adopted(m):
+    bus = Bus(m)
+    m.put("etc/nvidia-driverd/driverd.conf", "[Parameters]\nnvidia-drm=NVreg_EnableMSI=0\n")
+    d = bus.start()
+    d.kill()
+    d = bus.start()
+    check("Adopted in" in d.log(), d.log())
+    bus.lose(d)
+    bus.wait(d, "ready")
+    check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm NVreg_EnableMSI=0"], "what was done")
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("an excluded GPU may come and go", gpus=3)
+def excluded(m):
+    bus = Bus(m)
+    d = bus.start(f"--set=Devices.Exclude={bus.gpu}")
+    done = len(m.helper_log())
+    bus.remove()
+    time.sleep(3)
+    bus.rescan()
+    time.sleep(3)
+    check_equal(m.status(bus.env)[1]["state"], "ready", "state")
+    check("degraded" not in d.log(), d.log())
+    check_equal(m.helper_log()[done:], [], "what was done")
+    d.stop()
 
 
 if __name__ == "__main__":
