@@ -155,7 +155,7 @@ static void attempt(Manager *m)
         usec_t now = manager_now(m);
 
         if (w->due == 0)
-                w->due = now + repair_delay(w->attempts);
+                w->due = now + repair_delay(w->attempts, w->taken_out);
         w->look = MAX(w->due, now + POLL_DELAY);
         if (m->fsm.state != FSM_DEGRADED || now < w->due)
                 return;
@@ -180,7 +180,7 @@ static char *act(Manager *m, RepairVerdict verdict, const ModuleFact *drm)
                 w->look = manager_now(m) + LOOK_DELAY;
                 return explain_held(m, drm);
         case REPAIR_NOW:
-                if (repair_delay(w->attempts) == USEC_INFINITY)
+                if (repair_delay(w->attempts, w->taken_out) == USEC_INFINITY)
                         return explain_vain(m);
                 attempt(m);
                 return str_format("%s is back on the bus; nvidia-drm is loaded again for its DRM nodes.",

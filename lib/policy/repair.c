@@ -73,11 +73,11 @@ int repair_judge(const RepairFacts *facts, RepairVerdict *ret, char ***ret_gpus)
         return 0;
 }
 
-usec_t repair_delay(unsigned attempt)
+usec_t repair_delay(unsigned attempt, bool taken_out)
 {
         static const Backoff backoff = { .base = 5 * USEC_PER_SEC, .limit = 2 * USEC_PER_MINUTE };
 
-        if (attempt >= REPAIR_ATTEMPTS)
+        if (attempt >= REPAIR_ATTEMPTS && !taken_out)
                 return USEC_INFINITY;
         return attempt == 0 ? FIRST_DELAY : backoff_delay(&backoff, attempt);
 }

@@ -32,11 +32,11 @@ typedef struct RepairFacts {
 /* *@ret_gpus: the addresses of the GPUs that lack minors. Returns 0 or -ENOMEM. */
 int repair_judge(const RepairFacts *facts, RepairVerdict *ret, char ***ret_gpus);
 
-enum { REPAIR_ATTEMPTS = 5 };
+enum { REPAIR_ATTEMPTS = 3 };
 
 /*
  * How long to wait before attempt @attempt, which counts from 0: a moment at
  * first, because a newer driver makes the minors by itself. USEC_INFINITY: there
- * is no such attempt.
+ * is no such attempt, it would not help. But what was taken out has to go in again.
  */
-usec_t repair_delay(unsigned attempt);
+usec_t repair_delay(unsigned attempt, bool taken_out);

@@ -143,6 +143,19 @@ def refused(m):
     d.stop()
 
 
+@story("it does not help: given up after three attempts, and told", gpus=3)
+def vain(m):
+    bus = Bus(m)
+    d = bus.start()
+    os.unlink(m.path("ctl/nodes"))
+    bus.lose(d)
+    bus.wait(d, "degraded", "made no DRM nodes for it in 3 attempts")
+    # The first one was for one GPU; then all of them had no minors.
+    check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm"] * 4, "what was done")
+    check_equal(m.loaded(), sorted(FOUR), "modules")
+    d.stop()
+
+
 @story("the build is damaged: nothing is taken out", gpus=3)
 def damaged(m):
     bus = Bus(m)

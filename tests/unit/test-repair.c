@@ -143,11 +143,15 @@ END_TEST
 
 START_TEST(test_delay)
 {
-        ck_assert_uint_eq(repair_delay(0), 1 * USEC_PER_SEC);
-        ck_assert_uint_eq(repair_delay(1), 5 * USEC_PER_SEC);
+        ck_assert_uint_eq(repair_delay(0, false), 1 * USEC_PER_SEC);
+        ck_assert_uint_eq(repair_delay(1, false), 5 * USEC_PER_SEC);
         for (unsigned i = 1; i < REPAIR_ATTEMPTS; i++)
-                ck_assert_uint_ge(repair_delay(i), repair_delay(i - 1));
-        ck_assert_uint_eq(repair_delay(REPAIR_ATTEMPTS), USEC_INFINITY);
+                ck_assert_uint_ge(repair_delay(i, false), repair_delay(i - 1, false));
+        ck_assert_uint_eq(repair_delay(REPAIR_ATTEMPTS, false), USEC_INFINITY);
+
+        /* It is never left out. */
+        ck_assert_uint_le(repair_delay(REPAIR_ATTEMPTS, true), 1 * USEC_PER_MINUTE);
+        ck_assert_uint_le(repair_delay(1000, true), 2 * USEC_PER_MINUTE);
 }
 END_TEST
 
