@@ -13,13 +13,15 @@
 #include "holding.h"
 #include "manager.h"
 #include "policy/modorder.h"
+#include "stage-services.h"
 
 enum {
-        LOGGED_MAX = 64,    /* lines for one list */
-        DESCRIBED_MAX = 8,  /* processes in one sentence */
-        BRIEF_MAX = 3,      /* in a line of status */
-        STATUS_MAX = 256,   /* entries in the status: it is made on the loop */
-        FIELD_NODES_MAX = 4 /* journal fields of one process */
+        LOGGED_MAX = 64,     /* lines for one list */
+        DESCRIBED_MAX = 8,   /* processes in one sentence */
+        BRIEF_MAX = 3,       /* in a line of status */
+        STATUS_MAX = 256,    /* entries in the status: it is made on the loop */
+        LOOKED_UP_MAX = 256, /* processes whose ancestors are looked at */
+        FIELD_NODES_MAX = 4  /* journal fields of one process */
 };
 
 static bool same_process(const Holder *a, const Holder *b)
@@ -94,13 +96,50 @@ static void log_news(Manager *m, const Holders *old, const Holders *holders)
                 log_notice(m->log, "And by %zu processes more.", n_logged - LOGGED_MAX);
 }
 
-static void on_answer(void *userdata, const Holders *holders)
+/*
+ * Our services hold the driver because we want them to, and end when it has to
+ * go: nobody has to wait for them. Returns NULL if there are none in the list.
+ */
+static const Holders *without_services(Manager *m, const Holders *l)
+{
+        Holders *others = &m->holding.others;
+        size_t n_looked_up = 0, n_ours = 0;
+
+        holders_done(others);
+        if (!l || !stage_services_run(m))
+                return NULL;
+        for (size_t i = 0, end; i < l->n; i = end) {
+                end = next_process(l, i);
+                if (stage_services_own(m, l->items[i].pid, n_looked_up++ < LOOKED_UP_MAX)) {
+                        n_ours++;
+                        continue;
+                }
+                for (size_t k = i; k < end; k++) {
+                        _cleanup_(holder_done) Holder copy = {};
+
+                        if (holder_copy(&l->items[k], &copy) < 0 || holders_add(others, &copy) < 0)
+                                return NULL;
+                }
+        }
+        others->incomplete = l->incomplete;
+        others->n_unreadable = l->n_unreadable;
+        if (n_ours == 0)
+                holders_done(others);
+        return n_ours > 0 ? others : NULL;
+}
+
+static void on_answer(void *userdata, const Holders *all)
 {
         Manager *m = userdata;
         Holding *h = &m->holding;
+        _cleanup_(holders_done) Holders old = h->others;
+        const Holders *before = h->holders == &h->others ? &old : h->holders, *others, *holders;
 
+        h->others = (Holders){};
+        others = without_services(m, all);
+        holders = others ? others : all;
         if (holders)
-                log_news(m, h->holders, holders);
+                log_news(m, before, holders);
         else
                 log_warning(m->log, "Who holds the driver could not be found out.");
         h->holders = holders;
@@ -122,6 +161,7 @@ void holding_forget(Manager *m)
 {
         holders_scan_free(m->holding.asking);
         holders_scan_free(m->holding.asked);
+        holders_done(&m->holding.others);
         free(m->holding.evicted);
         m->holding = (Holding){};
 }

@@ -21,7 +21,8 @@ typedef struct Evicted {
 typedef struct Holding {
         HoldersScan *asking;    /* under way */
         HoldersScan *asked;     /* the last one that was answered; the list is its */
-        const Holders *holders; /* NULL: not known yet, or it could not be found out */
+        Holders others;         /* a copy of it without our services, if there are any in it */
+        const Holders *holders; /* one of the two; NULL: not known yet, or it could not be found out */
         void (*answered)(Manager *m);
 
         size_t at; /* evict.c: the first holder that has not been signalled yet */

@@ -114,6 +114,7 @@ struct Manager {
         Stopping stopping;
         Holding holding;
         sd_event_source *busy_timer;
+        int busy_users; /* references to the driver at the last look in BUSY */
         bool kept;      /* this kernel does not let the driver go */
         bool discarded; /* STOPPING has removed what was left in staging */
         Code exit_code;
@@ -241,6 +242,7 @@ void stage_firmware_withdraw(Manager *m);
  * names GPUs that another driver has now, NULL if there is none.
  */
 void stage_take_enter(Manager *m);
+void clear_ask_enter(Manager *m); /* clear-ask.c */
 bool stage_clear_guard(Manager *m, void (*next)(Manager *m));
 void stage_clear_release(Manager *m);
 char *stage_clear_explain(Manager *m);
@@ -249,6 +251,7 @@ void stage_clear_unblock(Manager *m);
 
 /* stage-unload.c: the second half of CLEAR, and UNLOAD */
 void stage_unload_enter(Manager *m);
+void stage_unload_report_busy(Manager *m, const ModuleFacts *facts, char *const *removable);
 
 /* stage-busy.c: BUSY */
 void stage_busy_enter(Manager *m);

@@ -68,5 +68,5 @@ void stage_clear_enter(Manager *m)
         if (r < 0)
                 manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
         else
-                stage_services_end(m, stage_take_enter);
+                clear_ask_enter(m);
 }

@@ -9,11 +9,18 @@
  * the state, and they are tried again.
  */
 
+#include <stdio.h>
+
 #include "base/result.h"
 #include "base/str.h"
 #include "service.h"
 #include "stage-services.h"
 #include "sys/keep.h"
+
+enum {
+        STAT_MAX = 4096,
+        ANCESTORS_MAX = 16, /* all orphans of a service are children of its keeper */
+};
 
 struct Services {
         ServiceHost host;
@@ -202,6 +209,44 @@ void stage_services_end(Manager *m, void (*next)(Manager *m))
 bool stage_services_are_ending(const Manager *m)
 {
         return m->services->ended;
+}
+
+bool stage_services_run(const Manager *m)
+{
+        return !all_off(m->services);
+}
+
+static bool is_known(const Services *l, pid_t pid)
+{
+        for (size_t i = 0; i < l->n; i++)
+                if (l->items[i]->keeper == pid || l->items[i]->main == pid)
+                        return true;
+        return false;
+}
+
+static pid_t parent_of(const Root *root, pid_t pid)
+{
+        _cleanup_free_ char *path = str_format("proc/%d/stat", (int)pid), *text = NULL;
+        const char *rest;
+        int parent = 0;
+
+        if (!path || root_read_line(root, path, STAT_MAX, &text) != 0)
+                return 0;
+        /* The name may contain anything; the last parenthesis is not part of it. */
+        rest = strrchr(text, ')');
+        return rest && sscanf(rest + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+bool stage_services_own(const Manager *m, pid_t pid, bool look_up)
+{
+        for (unsigned i = 0; pid > 1 && i < ANCESTORS_MAX; i++) {
+                if (is_known(m->services, pid))
+                        return true;
+                if (!look_up)
+                        return false;
+                pid = parent_of(m->root, pid);
+        }
+        return false;
 }
 
 static int start(Manager *m, const ServiceSpec *spec)

@@ -23,4 +23,13 @@ void stage_services_end(Manager *m, void (*next)(Manager *m));
 
 bool stage_services_are_ending(const Manager *m);
 
+/* Some are there, whatever they do. */
+bool stage_services_run(const Manager *m);
+
+/*
+ * Whether this is a process of one of them. @look_up: not only the known ones,
+ * but also their descendants, which costs a few files of /proc.
+ */
+bool stage_services_own(const Manager *m, pid_t pid, bool look_up);
+
 int stage_services_fill_status(const Manager *m, Status *s);

@@ -98,7 +98,7 @@ static void keep(Manager *m)
         manager_stage_done(m);
 }
 
-static void report_busy(Manager *m, const ModuleFacts *facts, char *const *removable)
+void stage_unload_report_busy(Manager *m, const ModuleFacts *facts, char *const *removable)
 {
         _cleanup_free_ char *text = holding_describe(m, facts, removable);
 
@@ -231,7 +231,7 @@ static void act(Manager *m, StoppingMove move, const char *name, const ModuleFac
                 keep(m);
                 return;
         case STOPPING_BUSY:
-                report_busy(m, facts, removable);
+                stage_unload_report_busy(m, facts, removable);
                 return;
         case STOPPING_STUCK:
                 report_moving(m, facts, removable);

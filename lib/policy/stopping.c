@@ -69,6 +69,19 @@ bool stopping_is_used(const ModuleFacts *facts, char *const *removable)
         return false;
 }
 
+int stopping_count_users(const ModuleFacts *facts, char *const *removable)
+{
+        int n = 0;
+
+        STRV_FOREACH (name, removable) {
+                const ModuleFact *m = module_facts_find(facts, *name);
+
+                if (m && m->state == MOD_LIVE && m->refcnt > 0)
+                        n += m->refcnt;
+        }
+        return n;
+}
+
 static bool cannot_be_unloaded(const ModuleFacts *facts, char *const *removable)
 {
         STRV_FOREACH (name, removable) {

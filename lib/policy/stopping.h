@@ -56,6 +56,9 @@ StoppingMove stopping_next(Stopping *s, const ModuleFacts *facts, char *const *r
 /* True if one of @removable is in use by anything but the others. */
 bool stopping_is_used(const ModuleFacts *facts, char *const *removable);
 
+/* References to @removable, by each other too: a smaller number means that somebody has let go. */
+int stopping_count_users(const ModuleFacts *facts, char *const *removable);
+
 /*
  * Why a holder is spared when others are signalled, as half a sentence; NULL if
  * it is not. @cgroup and @own: /proc/PID/cgroup of the holder and of this

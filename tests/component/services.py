@@ -562,6 +562,90 @@ def keepers(m):
     return [pid for pid, words in m.processes() if "nvidia-driverd-keeper" in words]
 
 
+def open_control(m, pid, command):
+    """A process that holds /dev/nvidiactl, in the machine's /proc and in the kernel's counter."""
+    m.put_process(pid, command, {3: "/dev/nvidiactl"}, cgroup="0::/system.slice/nvidia-driverd.service\n")
+    count_control(m, +1)
+
+
+def count_control(m, change):
+    m.put("sys/module/nvidia/refcnt", f"{int(m.get('sys/module/nvidia/refcnt')) + change}\n")
+
+
+@story("another driver is wanted and somebody uses this one: services stay until nobody does, then they end and it goes")
+def clear_busy(m):
+    s = Services(m).put_persistenced()
+    d = s.start()
+    s.wait_state(d, "nvidia-persistenced", "running")
+    d.kill()
+    m.put_process(1, "systemd", {0: "/dev/null"}, cgroup="0::/init.scope\n")
+    pid = s.starts("nvidia-persistenced")[0]
+    open_control(m, pid, "nvidia-persistenced")
+    open_control(m, 4711, "trainer")
+    done = len(m.helper_log())
+
+    d = s.start("--set=Parameters.nvidia=NVreg_EnableMSI=1", "--set=Retry.DelaySec=1h", wait=False)
+    d.wait_status("Busy: the driver has to go and is in use by trainer[4711]")
+    check("in use by nvidia-persistenced" not in d.log(), "our own service is not among those who are waited for")
+    check_equal(s.status("nvidia-persistenced")["state"], "running", "the service")
+    check_equal((s.starts("nvidia-persistenced"), m.helper_log()[done:]), ([pid], []), "starts, and what was done to the driver")
+
+    m.end_process(4711)
+    count_control(m, -1)
+    wait_until(lambda: "end nvidia-persistenced" in m.helper_log(), "it goes on when the other one has gone: the service ends")
+    m.end_process(pid)
+    count_control(m, -1)
+    d.wait_ready()
+    log = m.helper_log()[done:]
+    check_equal(log[:2], ["end nvidia-persistenced", "delete nvidia_modeset"], "the beginning of what was done")
+    check("insert nvidia NVreg_EnableMSI=1" in log, log)
+    s.wait_state(d, "nvidia-persistenced", "running")
+    check_equal(len(s.starts("nvidia-persistenced")), 2, "starts")
+    s.stop(d)
+
+
+@story("another driver is wanted, and only our service uses this one: no waiting")
+def clear_own(m):
+    s = Services(m).put_persistenced()
+    d = s.start()
+    s.wait_state(d, "nvidia-persistenced", "running")
+    d.kill()
+    m.put_process(1, "systemd", {0: "/dev/null"}, cgroup="0::/init.scope\n")
+    pid = s.starts("nvidia-persistenced")[0]
+    open_control(m, pid, "nvidia-persistenced")
+    # One of its children, too.
+    open_control(m, 4711, "worker")
+    m.put("proc/4711/stat", f"4711 (a) b) S {pid}{' 1' * 17} 4711 0\n")
+    d = s.start("--set=Parameters.nvidia=NVreg_EnableMSI=1", "--set=Retry.DelaySec=1h", wait=False)
+    wait_until(lambda: "end nvidia-persistenced" in m.helper_log(), "the service ends")
+    m.end_process(pid)
+    m.end_process(4711)
+    count_control(m, -2)
+    d.wait_ready()
+    check(" -> busy" not in d.log(), "it was never busy")
+    s.stop(d)
+
+
+@story("another driver is wanted, and SIGTERM while it is asked who uses this one")
+def clear_stopped(m):
+    s = Services(m).put_persistenced()
+    d = s.start()
+    s.wait_state(d, "nvidia-persistenced", "running")
+    d.kill()
+    pid = s.starts("nvidia-persistenced")[0]
+    open_control(m, pid, "nvidia-persistenced")
+    m.close("holders")
+    d = s.start("--set=Parameters.nvidia=NVreg_EnableMSI=1", wait=False)
+    m.wait_at("holders")
+    d.send(15)
+    wait_until(lambda: "end nvidia-persistenced" in m.helper_log(), "the stop ends the service")
+    m.end_process(pid)
+    count_control(m, -1)
+    check_equal(d.wait(), 0, "exit status")
+    m.open("holders")
+    check_equal(m.loaded(), [], "modules")
+
+
 @story("a keeper is killed: what it left is ended, then the service is started again")
 def keeper_killed(m):
     s = Services(m).put("one", "instance; setsid sleep 1003 & stay\n", "--set=Services.Required=one")

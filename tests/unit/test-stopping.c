@@ -245,6 +245,7 @@ START_TEST(test_stranger)
         load(&t, 0, 0);
         find(&t, "nvidia")->refcnt = 3;
         ck_assert_int_eq(strv_push(&find(&t, "nvidia")->holders, "stranger"), 0);
+        ck_assert_int_eq(stopping_count_users(&t.facts, ours), 4); /* and nvidia_drm on nvidia_modeset */
         ck_assert(stopping_is_used(&t.facts, ours));
         expect(&t, 0, STOPPING_UNLOAD, "nvidia_drm");
         without_drm(&t);
@@ -259,6 +260,7 @@ START_TEST(test_cannot_unload)
         load(&t, 0, 0);
         for (size_t i = 0; i < t.facts.n; i++)
                 t.facts.items[i].refcnt = -1;
+        ck_assert_int_eq(stopping_count_users(&t.facts, ours), 0);
         expect(&t, 0, STOPPING_KEPT, NULL);
 }
 END_TEST
