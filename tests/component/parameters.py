@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of modules: where they come from, which there are, and what a change of them does."""
 
-from harness import check, check_equal, main, story
+from harness import check, check_equal, main, put_driver, story
 
 ORDER = ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"]
 RECORD = "run/nvidia/nvidia-driver.loaded"
@@ -86,6 +86,7 @@ def foreign(m):
     for name in ("nvidia", "nvidia_uvm", "nvidia_modeset"):
         m.put(f"sys/module/{name}/initstate", "live\n")
         m.put(f"sys/module/{name}/refcnt", "0\n")
+    put_driver(m.root)
     m.put("sys/module/nvidia/parameters/NVreg_EnableMSI", "0\n")
     d = m.start(configured("NVreg_EnableMSI=1"))
     d.wait_ready()
