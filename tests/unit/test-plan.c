@@ -857,7 +857,8 @@ START_TEST(test_excluded_later)
         check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
         check_text(m.plan.warnings,
                         "GPU 0000:02:00.0 is excluded, but the driver has it until it is loaded again");
-        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES), "card and render node of 1 GPU, and the driver's own nodes");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_AWAIT_DEVICES),
+                        "card and render node of 1 GPU, and the driver's own nodes");
 }
 END_TEST
 

@@ -12,10 +12,10 @@ modules() {
         grep -o '^nvidia[a-z_]*' /proc/modules | sort | tr '\n' ' '
 }
 
-# COMMAND...: the journal of the unit since the last call of this.
+# The journal of the unit since remember was called.
 since='-1min'
 journal() {
-        journalctl -u nvidia-driverd --no-pager --since "$since" "$@"
+        journalctl -u nvidia-driverd --no-pager --since "$since"
 }
 remember() {
         since="@$EPOCHREALTIME"

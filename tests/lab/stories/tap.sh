@@ -110,6 +110,7 @@ sleep 1000 while 1;
 END
         rm -f "/tmp/$1.answer"
         perl /tmp/holder.pl "$@" &
+        # shellcheck disable=SC2034 # for the story
         HOLDER=$!
         wait_for 20 test -e "/tmp/$1.answer"
 }
@@ -219,6 +220,7 @@ for (sort keys %took) {
 END
         rm -f /tmp/bus.on
         perl /tmp/bus.pl >"$1" &
+        # shellcheck disable=SC2034 # for the story
         BUS_CLIENT=$!
         wait_for 20 test -e /tmp/bus.on
 }
