@@ -193,7 +193,11 @@ if (!fork()) {
 close($far);
 
 socket($bus, PF_UNIX, SOCK_STREAM, 0) or die;
-connect($bus, sockaddr_un('/run/nvidia-driverd/bus')) or die "bus: $!";
+# The socket that is seen may be that of a daemon which has just ended.
+for (my $n = 0; !connect($bus, sockaddr_un('/run/nvidia-driverd/bus')); $n++) {
+        die "bus: $!" if $n == 300;
+        select(undef, undef, undef, 0.1);
+}
 syswrite($bus, "\0AUTH EXTERNAL 30\r\n");
 for (my $line = ''; $line !~ /\n$/;) { $line .= take($bus, 1) // die; }
 syswrite($bus, "BEGIN\r\n");
