@@ -25,10 +25,12 @@ static bool fields_equal(ConfigKind kind, const void *a, const void *b)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_CHECKSUM:
                 return streq_ptr(*(char *const *)a, *(char *const *)b);
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
+        case CONFIG_MIRRORS:
                 return lists_equal(*(char **const *)a, *(char **const *)b);
         case CONFIG_NUMBER:
                 return *(const unsigned *)a == *(const unsigned *)b;

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "policy/config-table.h"
+#include "policy/mirror.h"
 #include "policy/nearest.h"
 
 static const char *nearest_section(const char *section)
@@ -130,6 +131,10 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("names of services with blanks between them");
         case CONFIG_ADDRESSES:
                 return strdup("PCI addresses such as 0000:01:00.0 or 01:00.0 with blanks between them");
+        case CONFIG_MIRRORS:
+                return strdup(MIRROR_EXPECTATION);
+        case CONFIG_CHECKSUM:
+                return strdup(CHECKSUM_EXPECTATION);
         case _CONFIG_KIND_MAX:
                 break;
         }

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "policy/config-table.h"
+#include "policy/mirror.h"
 #include "policy/pciaddress.h"
 
 enum {
@@ -276,6 +277,29 @@ static int parse_addresses(const char *value, bool append, char ***field)
         return r < 0 ? err_trace(r) : r;
 }
 
+/* A comma may be part of a URL, so only blanks separate. */
+static int parse_mirrors(const char *value, bool append, char ***field)
+{
+        _cleanup_strv_ char **words = NULL, **l = NULL;
+        int r;
+
+        r = strv_split(value, " \t", &words);
+        if (r == 0)
+                r = strv_copy(append ? *field : NULL, &l);
+        if (r)
+                return err_trace(r);
+        STRV_FOREACH (word, words) {
+                if (!mirror_is_valid(*word))
+                        return CONFIG_E_BAD_VALUE;
+                r = strv_contains(l, *word) ? 0 : strv_push(&l, *word);
+                if (r)
+                        return err_trace(r);
+        }
+        strv_free(*field);
+        *field = TAKE_PTR(l);
+        return 0;
+}
+
 static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
 {
         uint64_t number;
@@ -362,6 +386,11 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_names(value, append, config_service_name_is_valid, streq, field);
         case CONFIG_ADDRESSES:
                 return parse_addresses(value, append, field);
+        case CONFIG_MIRRORS:
+                return parse_mirrors(value, append, field);
+        case CONFIG_CHECKSUM:
+                return checksum_parse(value, &(Checksum){}) ? set_string(field, strdup(value))
+                                                            : CONFIG_E_BAD_VALUE;
         case _CONFIG_KIND_MAX:
                 break;
         }
@@ -389,11 +418,13 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_CHECKSUM:
                 freep(field);
                 break;
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
+        case CONFIG_MIRRORS:
                 *(char ***)field = strv_free(*(char ***)field);
                 break;
         case CONFIG_TYPE:

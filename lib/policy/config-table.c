@@ -16,6 +16,7 @@ const ConfigSection config_sections[] = {
         { "Driver", "Which driver, and which of its modules." },
         { "Kernel", "The kernel that the driver is built for." },
         { "Build", "How the driver is compiled and linked." },
+        { "Toolchain", "The tools to build with, on a host that has no compiler." },
         { "Signing", "The key that modules are signed with. Without one they are not signed." },
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
@@ -101,6 +102,20 @@ const ConfigKey config_keys[] = {
                         "built with. Such modules may not load, or may crash the machine."),
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
+
+        KEY("Toolchain", "Mirror", CONFIG_MIRRORS, toolchain_mirrors, "",
+                        "Where the developer container of this release of Flatcar is: directories, or directories of a server, "
+                        "which are tried in this order, or the file itself. %c is the channel (stable), %b the board (amd64-usr), "
+                        "%v the version (4230.2.3) of the host, %% a percent sign. "
+                        "What was got once is kept and verified, and nobody is asked again. "
+                        "If empty, nothing is downloaded. Assignments add up as those of Modules= do."),
+        KEY("Toolchain", "Checksum", CONFIG_CHECKSUM, toolchain_checksum, "",
+                        "What the developer container's file must be, as it lies on the server or in the directory. If empty, the "
+                        "file of the same name with .DIGESTS at its end says so; from a server that "
+                        "is only believed over https, or from this machine itself. A file that neither vouches for is not used."),
+        KEY("Toolchain", "StallSec", CONFIG_DELAY, toolchain_stall, "30s",
+                        "How long a download may stand still before it is tried again, from where it stopped. There is no limit for "
+                        "the whole."),
 
         KEY("Signing", "Key", CONFIG_KEY, signing_key, "",
                         "The private key: a PEM file, or the pkcs11: URI of a key in a token. It is read when a build "

@@ -78,6 +78,10 @@ typedef struct Config {
         bool build_ignore_compiler_mismatch;
         bool build_debug_info;
 
+        char **toolchain_mirrors; /* where the developer container is; empty: nothing is downloaded */
+        char *toolchain_checksum; /* "sha512:HEX"; NULL: the DIGESTS beside the file */
+        usec_t toolchain_stall;
+
         char *signing_key;         /* an absolute path or a pkcs11: URI; NULL: builds are not signed */
         char *signing_certificate; /* NULL: in the file of the key */
         char *signing_hash;        /* NULL: what the kernel's configuration says */

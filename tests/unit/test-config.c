@@ -138,6 +138,10 @@ static const struct {
         { "Stop", "UnloadLostGpu", "yes" },
         { "Watch", "KernelLog", "no" },
         { "Watch", "QuietSec", "5s" },
+        { "Toolchain", "Mirror", "/srv/flatcar/%v https://host:8443/%c/%b/%v" },
+        { "Toolchain", "Checksum",
+                        "sha256:0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef" },
+        { "Toolchain", "StallSec", "5s" },
         { "Retry", "Attempts", "0" },
         { "Retry", "DelaySec", "1ms" },
         { "Retry", "MaxDelaySec", "1d" },
@@ -167,10 +171,12 @@ static char *field_text(const Config *config, const ConfigKey *key)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_CHECKSUM:
                 return strdup(strempty(*(char *const *)field));
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
+        case CONFIG_MIRRORS:
                 return joined(*(char *const *const *)field);
         case CONFIG_AUTO:
                 return strdup(autos[*(const ConfigAuto *)field]);
@@ -252,6 +258,13 @@ static const struct {
         { "Signing", "Key", "/etc/../key.pem", CONFIG_E_BAD_VALUE, "absolute path" },
         { "Signing", "Hash", "md5", CONFIG_E_BAD_VALUE, "sha256, sha384 and sha512" },
         { "Signing", "Certificate", "pkcs11:token=a", CONFIG_E_BAD_VALUE, "absolute path" },
+        { "Toolchain", "Mirror", "ftp://host/", CONFIG_E_BAD_VALUE, "https, http or file" },
+        { "Toolchain", "Mirror", "https://user:word@host/", CONFIG_E_BAD_VALUE, "without user name" },
+        { "Toolchain", "Mirror", "/srv/%x", CONFIG_E_BAD_VALUE, "%c, %b, %v and %%" },
+        { "Toolchain", "Mirror", "/srv/%", CONFIG_E_BAD_VALUE, "%c, %b, %v and %%" },
+        { "Toolchain", "Checksum", "sha512:0123", CONFIG_E_BAD_VALUE, "sha512: or sha256:" },
+        { "Toolchain", "Checksum", "md5:0123456789abcdef0123456789abcdef", CONFIG_E_BAD_VALUE, "sha512:" },
+        { "Toolchain", "StallSec", "infinity", CONFIG_E_BAD_VALUE, "1ms to 24h" },
         { "Driver", "Version", "latest", CONFIG_E_BAD_VALUE, "digits and dots" },
         { "Driver", "Version", "x535", CONFIG_E_BAD_VALUE, "535.261.03" },
         { "Driver", "Version", "535.", CONFIG_E_BAD_VALUE, "expected" },
