@@ -16,7 +16,10 @@
 #include "bus.h"
 #include "paths.h"
 
-enum { CLIENTS_MAX = 64 };
+enum {
+        CLIENTS_MAX = 64,
+        EAGER_MAX = 16, /* messages that came with the authentication: its buffer holds no more */
+};
 
 struct Bus {
         sd_event *event;
@@ -24,9 +27,10 @@ struct Bus {
         BusHandler handler;
         void *userdata;
         int fd;
-        sd_event_source *source;
+        sd_event_source *source, *post;
         sd_bus *clients[CLIENTS_MAX];
-        size_t victim; /* who has to make room next */
+        bool is_new[CLIENTS_MAX]; /* has not been seen ready */
+        size_t victim;            /* who has to make room next */
 };
 
 static int on_describe(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -69,6 +73,30 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
         for (size_t i = 0; i < CLIENTS_MAX; i++)
                 if (bus->clients[i] == client)
                         drop(bus, i);
+        return 0;
+}
+
+/*
+ * sd-bus reads the authentication in large pieces and keeps what follows it,
+ * but then looks at that only when the socket has more: the call of a client
+ * that does not wait between BEGIN and its first message (GDBus and libdbus do
+ * not have to) would lie there. So one that has just become ready is asked once
+ * whether there is something already.
+ */
+static int on_post(sd_event_source *source, void *userdata)
+{
+        Bus *bus = userdata;
+
+        for (size_t i = 0; i < CLIENTS_MAX; i++) {
+                sd_bus *client = bus->clients[i];
+
+                if (!client || !bus->is_new[i] || sd_bus_is_ready(client) <= 0)
+                        continue;
+                bus->is_new[i] = false;
+                for (size_t n = 0; n < EAGER_MAX && bus->clients[i] == client; n++)
+                        if (sd_bus_process(client, NULL) <= 0)
+                                break;
+        }
         return 0;
 }
 
@@ -124,6 +152,7 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         }
 
         bus->clients[i] = client;
+        bus->is_new[i] = true;
         if (serve(bus, client, fd) < 0)
                 drop(bus, i);
         return 0;
@@ -178,6 +207,8 @@ int bus_new(sd_event *event, const Root *root, const BusHandler *handler, void *
         r = bus->fd = listen_on(root);
         if (r >= 0)
                 r = sd_event_add_io(event, &bus->source, bus->fd, EPOLLIN, on_connection, bus);
+        if (r >= 0)
+                r = sd_event_add_post(event, &bus->post, on_post, bus);
         if (r < 0) {
                 bus_free(bus);
                 return err_origin(r);
@@ -195,6 +226,7 @@ Bus *bus_free(Bus *bus)
                 if (bus->clients[i])
                         drop(bus, i); /* no flush: it waits for a client that does not read */
         sd_event_source_disable_unref(bus->source);
+        sd_event_source_disable_unref(bus->post);
         if (bus->fd >= 0) {
                 safe_close(bus->fd);
                 (void)root_unlink(bus->root, RUNTIME_SOCKET);

@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 
+from busclient import AUTH, BEGIN, BusClient
 from harness import SLACK, STORE, check, check_equal, main, note, story
 
 LINES = 200000
@@ -138,6 +139,50 @@ def clients(m):
     d.wait_ready()
     d.stop()
     m.check_gone()
+
+
+@story("the bus answers while a kernel operation does not return")
+def stuck(m):
+    m.put("ctl/nodes", "")
+    m.close("insert-nvidia")
+    d = m.start("--set=Load.TimeoutSec=2s", env=m.umockdev())
+    m.wait_at("insert-nvidia")
+    c = BusClient(m)
+    c.begin()
+    times, stuck_times = [], []
+    while len(stuck_times) < 100:
+        took = c.ask(SLACK)
+        check(took is not None, f"answer {len(times) + len(stuck_times)}")
+        (stuck_times if "[stuck]" in d.log() else times).append(took)
+        time.sleep(0.01)
+    numbers("answers while loading", times)
+    numbers("answers while stuck", stuck_times)
+    check_equal(m.status()[1]["state"], "stuck", "state")
+    check(max(times + stuck_times) < SLACK, "all of them come")
+    m.open("insert-nvidia")
+    d.wait_ready()
+    c.close()
+    d.stop()
+
+
+@story("a client may say all at once what others say in turns")
+def pipelined(m):
+    m.close("compile")
+    d = m.start()
+    m.wait_at("compile")
+    for how in ("all at once", "hello, then the rest", "in turns"):
+        c = BusClient(m)
+        if how == "in turns":
+            c.begin()
+        elif how == "hello, then the rest":
+            c.say(AUTH)
+        c.say({"all at once": AUTH + BEGIN, "hello, then the rest": BEGIN, "in turns": b""}[how] + c.next_call())
+        check(c.answer(SLACK), f"{how}: there is an answer")
+        check(c.ask(SLACK) is not None, f"{how}: and another one")
+        c.close()
+    m.open("compile")
+    d.wait_ready()
+    d.stop()
 
 
 @story("a daemon that hangs up in the middle of the question is not running")
