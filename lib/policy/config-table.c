@@ -103,6 +103,12 @@ const ConfigKey config_keys[] = {
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
 
+        KEY("Toolchain", "Root", CONFIG_TOOLCHAIN, toolchain_root, "",
+                        "A directory or a disk image with a system that has a compiler, make and binutils: kernel tree and "
+                        "driver are compiled and linked inside of it. It is only read. An image has a file system, or a "
+                        "partition table and one partition with a system. Kernel trees are searched in it too, after "
+                        "those of the host. developer-container is the image that Flatcar makes for each release, see "
+                        "Mirror=. If empty, the host's own tools are used."),
         KEY("Toolchain", "Mirror", CONFIG_MIRRORS, toolchain_mirrors, "",
                         "Where the developer container of this release of Flatcar is: directories, or directories of a server, "
                         "which are tried in this order, or the file itself. %c is the channel (stable), %b the board (amd64-usr), "
