@@ -29,6 +29,10 @@
 #define HELPER_KEY_FINGERPRINT "fingerprint"
 #define HELPER_KEY_SIGNED      "signed" /* of its sign: a file */
 
+/* Of the worker's fetch: */
+#define HELPER_KEY_PROGRESS "progress" /* how far it is, for people */
+#define HELPER_KEY_IMAGE    "image"    /* path of the disk image, in the root */
+
 /* Of the operation nodes; names of files as in the root: "/dev/nvidia0" */
 #define HELPER_KEY_NODE      "node"    /* "195:0 nvidia0": one that there has to be */
 #define HELPER_KEY_MISSING   "missing" /* one that the driver does not offer */
@@ -73,6 +77,9 @@ Code worker_detach(char **arguments);
 
 /* worker-firmware.c */
 Code worker_firmware(char **arguments);
+
+/* worker-fetch.c */
+Code worker_fetch(char **arguments);
 
 /* worker-check.c, worker-holders.c, worker-probe.c, worker-store.c */
 Code worker_check(char **arguments);

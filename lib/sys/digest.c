@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* SHA-256 by libcrypto. Reads block: callers are helper processes. */
+/* SHA-256 and SHA-512 by libcrypto. Reads block: callers are helper processes. */
 
 #include <openssl/evp.h>
 
@@ -12,13 +12,13 @@ static void md_ctx_freep(EVP_MD_CTX **ctx)
         EVP_MD_CTX_free(*ctx);
 }
 
-static int begin(EVP_MD_CTX **ret)
+static int begin(const EVP_MD *md, EVP_MD_CTX **ret)
 {
         EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
         if (!ctx)
                 return err_origin(-ENOMEM);
-        if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
+        if (EVP_DigestInit_ex(ctx, md, NULL) != 1) {
                 EVP_MD_CTX_free(ctx);
                 return err_origin(-EOPNOTSUPP);
         }
@@ -26,12 +26,12 @@ static int begin(EVP_MD_CTX **ret)
         return 0;
 }
 
-static int finish(EVP_MD_CTX *ctx, char *hex)
+static int finish(EVP_MD_CTX *ctx, char *hex, size_t size)
 {
         unsigned char raw[EVP_MAX_MD_SIZE];
         unsigned n = 0;
 
-        if (EVP_DigestFinal_ex(ctx, raw, &n) != 1 || n * 2 + 1 != DIGEST_HEX_SIZE)
+        if (EVP_DigestFinal_ex(ctx, raw, &n) != 1 || n * 2 + 1 != size)
                 return err_origin(-EIO);
         for (unsigned i = 0; i < n; i++)
                 (void)snprintf(hex + 2 * i, 3, "%02x", raw[i]);
@@ -39,7 +39,8 @@ static int finish(EVP_MD_CTX *ctx, char *hex)
 }
 
 /* At most @limit bytes from the current position. */
-static int digest(int fd, uint64_t limit, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
+static int digest(
+                int fd, const EVP_MD *md, uint64_t limit, char *ret_hex, size_t hex_size, uint64_t *ret_size)
 {
         _cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
         _cleanup_free_ char *buffer = NULL;
@@ -50,7 +51,7 @@ static int digest(int fd, uint64_t limit, char ret_hex[static DIGEST_HEX_SIZE], 
         buffer = malloc(chunk);
         if (!buffer)
                 return err_origin(-ENOMEM);
-        r = begin(&ctx);
+        r = begin(md, &ctx);
         if (r)
                 return err_trace(r);
 
@@ -69,7 +70,7 @@ static int digest(int fd, uint64_t limit, char ret_hex[static DIGEST_HEX_SIZE], 
         }
 
         *ret_size = size;
-        return err_trace(finish(ctx, ret_hex));
+        return err_trace(finish(ctx, ret_hex, hex_size));
 }
 
 int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
@@ -77,7 +78,21 @@ int digest_fd(int fd, char ret_hex[static DIGEST_HEX_SIZE], uint64_t *ret_size)
         uint64_t size;
         int r;
 
-        r = digest(fd, UINT64_MAX, ret_hex, &size);
+        r = digest(fd, EVP_sha256(), UINT64_MAX, ret_hex, DIGEST_HEX_SIZE, &size);
+        if (r)
+                return err_trace(r);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+int digest_checksum_fd(int fd, ChecksumKind kind, char ret_hex[static CHECKSUM_HEX_SIZE], uint64_t *ret_size)
+{
+        const EVP_MD *md = kind == CHECKSUM_SHA512 ? EVP_sha512() : EVP_sha256();
+        uint64_t size;
+        int r;
+
+        r = digest(fd, md, UINT64_MAX, ret_hex, (size_t)EVP_MD_get_size(md) * 2 + 1, &size);
         if (r)
                 return err_trace(r);
         if (ret_size)
@@ -90,7 +105,7 @@ int digest_head_fd(int fd, uint64_t size, char ret_hex[static DIGEST_HEX_SIZE])
         uint64_t n;
         int r;
 
-        r = digest(fd, size, ret_hex, &n);
+        r = digest(fd, EVP_sha256(), size, ret_hex, DIGEST_HEX_SIZE, &n);
         if (r)
                 return err_trace(r);
         return n == size ? 0 : err_origin(-ENODATA);
@@ -101,10 +116,10 @@ int digest_text(const char *text, size_t size, char ret_hex[static DIGEST_HEX_SI
         _cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
         int r;
 
-        r = begin(&ctx);
+        r = begin(EVP_sha256(), &ctx);
         if (r)
                 return err_trace(r);
         if (EVP_DigestUpdate(ctx, text, size) != 1)
                 return err_origin(-EIO);
-        return err_trace(finish(ctx, ret_hex));
+        return err_trace(finish(ctx, ret_hex, DIGEST_HEX_SIZE));
 }
