@@ -38,7 +38,7 @@ void facts_done(Facts *f)
         *f = (Facts){};
 }
 
-static int gather_kernel(const Root *root, const FactsTarget *target, Facts *f)
+static int gather_kernel(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
 {
         int r;
 
@@ -50,7 +50,8 @@ static int gather_kernel(const Root *root, const FactsTarget *target, Facts *f)
                 return r < 0 ? err_trace(r) : err_fold(r);
         /* What the host's own modules carry is what this kernel wants; without any, the release has to do.
          */
-        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic, &f->kernel.module_hash);
+        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic,
+                        config->signing_key ? &f->kernel.module_hash : NULL);
         return r < 0 ? err_trace(r) : 0;
 }
 
@@ -145,7 +146,7 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         int r;
 
         *f = (Facts){};
-        r = gather_kernel(root, target, f);
+        r = gather_kernel(root, config, target, f);
         if (r == 0)
                 r = facts_read_gpus(root, config, &f->gpus, &f->excluded);
         for (size_t i = 0; i < f->gpus.n; i++)

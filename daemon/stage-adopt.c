@@ -52,11 +52,14 @@ void stage_adopt_enter(Manager *m)
 /* From the beginning of this process, or of a later attempt, to READY. */
 void stage_adopt_ready(Manager *m)
 {
-        usec_t took = now_usec() - m->attempt_began;
+        usec_t took = now_usec() - m->attempt_began, cpu = now_cpu_usec();
 
         if (m->adopting)
-                log_info(m->log, "Adopted in %" PRIu64 ".%" PRIu64 " ms.", took / USEC_PER_MSEC,
-                                took % USEC_PER_MSEC / 100);
+                log_info(m->log,
+                                "Adopted in %" PRIu64 ".%" PRIu64 " ms, with %" PRIu64 ".%" PRIu64
+                                " ms of processor time so far.",
+                                took / USEC_PER_MSEC, took % USEC_PER_MSEC / 100, cpu / USEC_PER_MSEC,
+                                cpu % USEC_PER_MSEC / 100);
         m->adopting = false;
 }
 

@@ -13,7 +13,8 @@ typedef struct KernelFact {
         char *release;     /* uname -r */
         char *version;     /* uname -v; NULL if not known (another kernel's tree may not tell) */
         char *vermagic;    /* as modules must carry it; NULL if not known */
-        char *module_hash; /* with which its own modules are signed, "sha256"; NULL if not known */
+        char *module_hash; /* with which its own modules are signed, "sha256"; NULL if not known or asked for
+                            */
 } KernelFact;
 
 void kernel_fact_done(KernelFact *k);

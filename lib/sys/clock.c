@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The only two clocks of the project. Policy never reads one, it is told the
- * time. clock_gettime(2) cannot fail for these two on Linux.
+ * The only clocks of the project. Policy never reads one, it is told the
+ * time. clock_gettime(2) cannot fail for these on Linux.
  */
 
 #include <time.h>
@@ -25,4 +25,9 @@ usec_t now_usec(void)
 usec_t now_realtime_usec(void)
 {
         return read_clock(CLOCK_REALTIME);
+}
+
+usec_t now_cpu_usec(void)
+{
+        return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }

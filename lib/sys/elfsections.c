@@ -98,3 +98,41 @@ int elfsections_has(int fd, const char *name, bool *ret)
                         *ret = true;
         return 0;
 }
+
+static int read_section(int fd, const Elf64_Shdr *header, size_t max, char **ret, size_t *ret_size)
+{
+        _cleanup_free_ char *data = NULL;
+        int r;
+
+        if (header->sh_type == SHT_NOBITS || header->sh_size > max)
+                return ELFSECTIONS_E_FORMAT;
+        data = calloc(1, (size_t)header->sh_size + 1);
+        if (!data)
+                return err_origin(-ENOMEM);
+        r = read_at(fd, data, (size_t)header->sh_size, header->sh_offset);
+        if (r)
+                return r;
+        *ret = TAKE_PTR(data);
+        *ret_size = (size_t)header->sh_size;
+        return 0;
+}
+
+int elfsections_read(int fd, const char *name, size_t max, char **ret, size_t *ret_size)
+{
+        _cleanup_free_ Elf64_Shdr *headers = NULL;
+        _cleanup_free_ char *names = NULL;
+        size_t n = 0, size = 0;
+        int r;
+
+        r = read_tables(fd, &headers, &n, &names, &size);
+        if (r)
+                return r < 0 ? err_trace(r) : ELFSECTIONS_E_FORMAT;
+
+        for (size_t i = 0; i < n; i++) {
+                if (headers[i].sh_name >= size || !streq(names + headers[i].sh_name, name))
+                        continue;
+                r = read_section(fd, &headers[i], max, ret, ret_size);
+                return r < 0 ? err_trace(r) : err_fold(r);
+        }
+        return ELFSECTIONS_E_ABSENT;
+}

@@ -31,7 +31,7 @@ def adopted(m):
     d.kill()
     d = m.start()
     d.wait_ready()
-    took = re.search(r"Adopted in ([0-9.]+) ms\.", d.log())
+    took = re.search(r"Adopted in ([0-9.]+) ms, with ([0-9.]+) ms of processor time", d.log())
     check(took, "the log tells how long the adoption took")
     note(f"{took[0]} with sanitizers")
     check(0 < float(took[1]) < 10000, took[0])

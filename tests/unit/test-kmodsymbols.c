@@ -120,8 +120,10 @@ START_TEST(test_sections)
 {
         static const char *const options[] = { "-g0", "-g" };
         TmpRoot t = tmproot_new();
+        _cleanup_free_ char *data = NULL;
         _cleanup_close_ int fd = -EBADF;
         bool has = false;
+        size_t size = 0;
 
         compile(&t, module_source, options[_i]);
         fd = open_module(&t);
@@ -133,6 +135,12 @@ START_TEST(test_sections)
         ck_assert(!has);
         ck_assert_int_eq(elfsections_has(fd, ".bss", &has), 0);
         ck_assert(!has); /* there, but empty */
+        ck_assert_int_eq(elfsections_read(fd, "__version", 100, &data, &size), ELFSECTIONS_E_ABSENT);
+        ck_assert_int_eq(elfsections_read(fd, ".modinfo", 1, &data, &size), ELFSECTIONS_E_FORMAT);
+        ck_assert_int_eq(elfsections_read(fd, ".bss", 100, &data, &size), ELFSECTIONS_E_FORMAT);
+        ck_assert_int_eq(elfsections_read(fd, ".modinfo", 100, &data, &size), 0);
+        ck_assert_uint_eq(size, strlen(data) + 1);
+        ck_assert_ptr_nonnull(startswith(data, "license="));
         tmproot_done(&t);
 }
 END_TEST

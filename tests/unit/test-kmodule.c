@@ -239,7 +239,8 @@ END_TEST
 START_TEST(test_host_vermagic)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_free_ char *vermagic = NULL, *again = NULL, *elsewhere = NULL;
+        _cleanup_free_ char *vermagic = NULL, *again = NULL, *elsewhere = NULL, *by_kmod = NULL,
+                            *hash = NULL;
 
         ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
         tmproot_write(&t, TREE "/modules.dep", "");
@@ -250,6 +251,9 @@ START_TEST(test_host_vermagic)
         add_host(&t);
         ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), 0);
         ck_assert_str_eq(vermagic, VERMAGIC);
+        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &by_kmod, &hash), 0);
+        ck_assert_str_eq(by_kmod, VERMAGIC);
+        ck_assert_ptr_null(hash);
         tmproot_write(&t, TREE "/modules.dep", "kernel/gone.ko: kernel/drm.ko\nkernel/drm.ko:\n");
         ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &again, NULL), 0);
         ck_assert_str_eq(again, VERMAGIC);
