@@ -37,6 +37,8 @@ static const Verb verbs[] = {
         { "history", "Show what happened: states with their times, errors of GPUs", cli_history },
         { "builds", "List, show, verify, export, import and collect builds of the store", cli_builds,
                         INT_MAX },
+        { "toolchain", "Get the developer container to build in, ahead of time (toolchain fetch)",
+                        cli_toolchain, 1 },
         { "explain", "Explain a failure code", cli_explain, 1 },
 };
 

@@ -49,5 +49,8 @@ Code cli_history(Cli *cli);
 /* cli-builds.c */
 Code cli_builds(Cli *cli);
 
+/* cli-toolchain.c */
+Code cli_toolchain(Cli *cli);
+
 /* cli-build.c */
 Code cli_build(Cli *cli);

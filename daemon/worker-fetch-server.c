@@ -207,6 +207,11 @@ FetchOutcome fetch_from_server(Fetch *f, const char *mirror, Code *ret_code)
                                 mirror);
                 return FETCH_NOT_HERE;
         }
+        if (!download_is_permitted()) {
+                fetch_reason(f, "%s: the sandbox of the service has no network: open it with a drop-in, see nvidia-driverd(8), or run nvidia-driver toolchain fetch",
+                                mirror);
+                return FETCH_NOT_HERE;
+        }
         outcome = is_file ? from_url(f, mirror, ret_code) : from_directory(f, mirror, ret_code);
         if (outcome != FETCH_ABSENT)
                 return outcome;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for nvidia-driver; units/check compares the words with the programs.
 
-__nvidia_driver_verbs='init status holders plan build update history builds explain'
+__nvidia_driver_verbs='init status holders plan build update history builds toolchain explain'
 __nvidia_driver_options='--help --version --json --dry-run --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --sign= --tag= --accept-license'
 __nvidia_driver_settings='
@@ -74,6 +74,7 @@ _nvidia_driver() {
                         case $(__nvidia_driver_verb) in
                         '') words=$__nvidia_driver_verbs ;;
                         builds) words='list show verify export import gc' ;;
+                        toolchain) words=fetch ;;
                         explain) words=$(nvidia-driver explain 2>/dev/null | while read -r name _; do echo "$name"; done) ;;
                         *) words= ;;
                         esac

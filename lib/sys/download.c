@@ -10,6 +10,7 @@
  */
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
@@ -238,6 +239,21 @@ static bool set_options(Transfer *t, const char *range, char *text)
                curl_easy_setopt(c, CURLOPT_HEADERDATA, t) == CURLE_OK &&
                curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
                curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
+}
+
+bool download_is_permitted(void)
+{
+        static const int families[] = { AF_INET, AF_INET6 };
+
+        for (size_t i = 0; i < ELEMENTSOF(families); i++) {
+                int fd = socket(families[i], SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+                if (fd >= 0) {
+                        safe_close(fd);
+                        return true;
+                }
+        }
+        return false;
 }
 
 int download(const DownloadSpec *spec, DownloadResult *ret, char **reterr)

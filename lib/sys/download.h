@@ -32,6 +32,9 @@ enum {
         DOWNLOAD_E_TRANSIENT, /* it may; what has arrived is in the file */
 };
 
+/* Whether this process may open connections at all; a sandbox may forbid it. */
+bool download_is_permitted(void);
+
 /*
  * If the server does not continue where the file ends, it is begun again. What
  * is certain not to fit on the disk is not begun (-ENOSPC).

@@ -499,6 +499,42 @@ def foreign(m):
     check(not os.path.exists(m.path(CACHE)), "nothing is made")
 
 
+class Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+
+
+class Program(ctypes.Structure):
+    _fields_ = [("n", ctypes.c_ushort), ("filters", ctypes.POINTER(Filter))]
+
+
+def forbid_network():
+    """As RestrictAddressFamilies= does: socket(AF_INET) and socket(AF_INET6) say EAFNOSUPPORT. x86-64 only."""
+    steps = [(0x20, 0, 0, 0), (0x15, 0, 4, 41), (0x20, 0, 0, 16), (0x15, 1, 0, 2), (0x15, 0, 1, 10),
+             (0x06, 0, 0, 0x00050000 | 97), (0x06, 0, 0, 0x7fff0000)]
+    filters = (Filter * len(steps))(*(Filter(*s) for s in steps))
+    program = Program(len(steps), filters)
+    libc = ctypes.CDLL(None)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.byref(program)) != 0:
+        os._exit(99)
+
+
+@story("a sandbox without network is named, and the image in the store serves all the same")
+def sandboxed(m):
+    if os.uname().machine != "x86_64":
+        raise Skip("the filter is written for x86-64")
+    host(m)
+    with Server() as s:
+        run = lambda: subprocess.run(command(m, s.url + "/%v"), capture_output=True, text=True, env=environment(),
+                                     preexec_fn=forbid_network, check=False)
+        p = run()
+        check_equal(p.returncode, INVALID, p.stdout + p.stderr)
+        check("the sandbox of the service has no network" in p.stdout and "nvidia-driver toolchain fetch" in p.stdout, p.stdout)
+        check_equal(s.log, [], "requests")
+        check_image(m, fetch(m, s.url + "/%v"))
+        p = run()
+        check_equal(p.returncode, OK, p.stdout + p.stderr)
+
+
 @story("nonsense on the command line")
 def usage(m):
     host(m)
@@ -579,6 +615,26 @@ def terminated(m):
         p.terminate()
         p.wait(2)
         check_equal(parts(m), [100_000], "what has arrived")
+
+
+@story("nvidia-driver toolchain fetch: progress and reasons on stderr, the path on stdout")
+def command_line(m):
+    host(m)
+    p = m.run("toolchain", "fetch")
+    check_equal((p.returncode, p.stdout), (INVALID, ""), p.stderr)
+    check("Mirror= in [Toolchain] names no place" in p.stderr and "toolchain-invalid" in p.stderr, p.stderr)
+    with Server() as s:
+        s.cuts = [300_000]
+        p = m.run("toolchain", "fetch", f"--set=Toolchain.Mirror=/empty {s.url}/%v", env=environment())
+        check_equal(p.returncode, OK, p.stderr)
+        check_image(m, (0, {"image": p.stdout.splitlines()}))
+        for text in ("downloading the developer container, ", "/empty: there is no", "trying again in 1s"):
+            check(text in p.stderr, f"{text}: {p.stderr}")
+        s.log.clear()
+        p = m.run("toolchain", "fetch", f"--set=Toolchain.Mirror={s.url}/%v", f"--set=Toolchain.Checksum=sha512:{SHA512}")
+        check_equal((p.returncode, p.stderr, s.log), (OK, "", []), "warm")
+    for arguments in ([], ["get"], ["fetch", "x"]):
+        check_equal(m.run("toolchain", *arguments).returncode, USAGE, str(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * nvidia-driver toolchain fetch: the developer container ahead of time, while
+ * there is a network and nobody waits; the daemon then finds it in the store.
+ */
+
+#include <signal.h>
+#include <systemd/sd-event.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "cli.h"
+#include "devfetch.h"
+
+typedef struct FetchRun {
+        const Cli *cli;
+        sd_event *event;
+        Code code;
+        bool terminal;
+} FetchRun;
+
+static void on_progress(void *userdata, const char *text)
+{
+        FetchRun *run = userdata;
+
+        (void)fprintf(stderr, run->terminal ? "\r\033[K%s" : "%s\n", text);
+}
+
+static void on_note(void *userdata, const char *text)
+{
+        FetchRun *run = userdata;
+
+        (void)fprintf(stderr, "%s%s\n", run->terminal ? "\r\033[K" : "", text);
+}
+
+static void on_done(void *userdata, Code code, const char *detail, const char *image)
+{
+        FetchRun *run = userdata;
+
+        if (run->terminal)
+                (void)fputs("\r\033[K", stderr);
+        run->code = code == CODE_OK ? CODE_OK : cli_fail(code, "%s", detail);
+        if (code == CODE_OK)
+                (void)printf("%s\n", image);
+        (void)sd_event_exit(run->event, 0);
+}
+
+static int fetch(FetchRun *run, const Config *config)
+{
+        static const DevFetchHandler handler = {
+                .on_progress = on_progress, .on_note = on_note, .on_done = on_done
+        };
+        JobPool *pool = NULL;
+        DevFetch *f = NULL;
+        sigset_t set;
+        int r;
+
+        /* What sd-event wants of those who wait for children. The other signals end this program, and it the
+         * worker. */
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return err_origin(-errno);
+        r = sd_event_new(&run->event);
+        if (r < 0)
+                return err_origin(r);
+        r = job_pool_new(run->event, NULL, NULL, &pool);
+        if (r == 0)
+                r = devfetch_start(pool, run->cli->root, config, &handler, run, &f);
+        if (r == 0) {
+                r = sd_event_loop(run->event);
+                r = r < 0 ? err_origin(r) : 0;
+        }
+        devfetch_free(f);
+        job_pool_free(pool);
+        sd_event_unref(run->event);
+        return err_trace(r);
+}
+
+Code cli_toolchain(Cli *cli)
+{
+        _cleanup_(config_freep) Config *config = NULL;
+        FetchRun run = { .cli = cli, .terminal = isatty(STDERR_FILENO) };
+        Code code;
+        int r;
+
+        if (!cli->arguments[0] || !streq(cli->arguments[0], "fetch"))
+                return cli_fail(CODE_USAGE, "It is: nvidia-driver toolchain fetch.");
+        code = cli_config(cli, &config);
+        if (code)
+                return code;
+        r = fetch(&run, config);
+        return r < 0 ? cli_fatal(r, "toolchain") : run.code;
+}
