@@ -132,7 +132,7 @@ int elfsections_read(int fd, const char *name, size_t max, char **ret, size_t *r
                 if (headers[i].sh_name >= size || !streq(names + headers[i].sh_name, name))
                         continue;
                 r = read_section(fd, &headers[i], max, ret, ret_size);
-                return r < 0 ? err_trace(r) : err_fold(r);
+                return r < 0 ? err_trace(r) : r;
         }
         return ELFSECTIONS_E_ABSENT;
 }
