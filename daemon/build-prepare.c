@@ -22,7 +22,9 @@
 #include "base/str.h"
 #include "build-internal.h"
 #include "policy/kconfig.h"
+#include "sys/packedfile.h"
 #include "sys/treefacts.h"
+#include "sys/treesupply.h"
 
 enum { NEW_SYMBOLS_SHOWN = 200 };
 
@@ -160,8 +162,10 @@ static void clean_copy(Build *b)
         run_make(b, PREPARE_MRPROPER, NULL, on_mrproper);
 }
 
-/* Module.symvers has the CRCs of the kernel's own symbols; without them no module of a modversions kernel
- * loads. */
+enum { _WRITE_INPUTS_E_SUCCESS, WRITE_INPUTS_E_FAILED };
+
+/* Positive: the stage has failed. Module.symvers has the CRCs of the kernel's own symbols; without them no
+ * module of a modversions kernel loads. */
 static int write_inputs(Build *b)
 {
         const TreeFacts *t = b->request.tree;
@@ -172,7 +176,7 @@ static int write_inputs(Build *b)
 
         config = build_root_path(b, "kernel/.config");
         symvers = build_root_path(b, "kernel/Module.symvers");
-        from = str_format("%s/Module.symvers", t->path);
+        from = t->symvers_from ? strdup(t->symvers_from) : str_format("%s/Module.symvers", t->path);
         if (!kernel || !config || !symvers || !from)
                 return err_origin(-ENOMEM);
 
@@ -180,29 +184,30 @@ static int write_inputs(Build *b)
         if (r == 0)
                 r = root_write_file(b->request.root, config, t->config, t->config_size, 0644);
         if (r == 0)
-                r = root_read_file(b->request.root, from, 16 * 1024 * 1024, &text, &size);
+                r = packedfile_read(b->request.root, from, SYMVERS_SIZE_MAX, &text, &size);
+        if (r > 0) {
+                build_fail(b, CODE_TREE_UNUSABLE, "/%s cannot be read.", from);
+                return WRITE_INPUTS_E_FAILED;
+        }
         if (r)
-                return r < 0 ? err_trace(r) : err_fold(r);
+                return err_trace(r);
         return err_trace(root_write_file(b->request.root, symvers, text, size, 0644));
 }
 
 void build_run_prepare(Build *b)
 {
         const TreeFacts *t = b->request.tree;
-        TreePart needed[] = { TREE_PART_CONFIG, TREE_PART_SYMVERS };
         int r;
 
-        /* Without the kernel's own configuration make would invent one, and build for no kernel there is. */
-        for (size_t i = 0; i < ELEMENTSOF(needed); i++)
-                if (!t->parts[needed[i]]) {
-                        build_fail(b, CODE_TREE_UNUSABLE,
-                                        "/%s has no %s; it must come from the kernel itself.", t->path,
-                                        tree_part_to_string(needed[i]));
-                        return;
-                }
-
+        /* The judgement (policy/kerneltree) has seen to it that both inputs are there. */
+        if (t->config_from)
+                build_log(b, LOG_NOTICE, "/%s has no .config, taking /%s.", t->path, t->config_from);
+        if (t->symvers_from)
+                build_log(b, LOG_NOTICE, "/%s has no Module.symvers, taking /%s.", t->path, t->symvers_from);
         r = write_inputs(b);
-        if (r)
+        if (r > 0)
+                return;
+        if (r < 0)
                 build_fatal(b, r, "preparing the kernel tree");
         else if (needs_copy(b))
                 build_run_farm(b, clean_copy);

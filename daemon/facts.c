@@ -17,6 +17,7 @@
 #include "sys/store.h"
 #include "sys/sysmod.h"
 #include "sys/treefacts.h"
+#include "sys/treesupply.h"
 
 void facts_done(Facts *f)
 {
@@ -71,13 +72,16 @@ static int gather_sources(const Root *root, const Config *config, Facts *f)
         return err_trace(r);
 }
 
-static int gather_trees(const Root *root, const Config *config, Facts *f)
+static int gather_trees(const Root *root, const Config *config, bool running, Facts *f)
 {
         int r;
 
         r = treefacts_search(root, config->kernel_tree, f->kernel.release, &f->trees);
-        for (size_t i = 0; r == 0 && i < f->trees.n; i++)
-                r = tree_facts_derive(&f->trees.items[i]);
+        for (size_t i = 0; r == 0 && i < f->trees.n; i++) {
+                r = treesupply_complete(root, f->kernel.release, running, &f->trees.items[i]);
+                if (r == 0)
+                        r = tree_facts_derive(&f->trees.items[i]);
+        }
         if (r)
                 return err_trace(r);
 
@@ -170,7 +174,7 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
                 r = gather_sources(root, config, f);
                 if (r == 0)
-                        r = gather_trees(root, config, f);
+                        r = gather_trees(root, config, !(target && target->release), f);
         }
         return err_trace(r);
 }

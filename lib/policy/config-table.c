@@ -87,7 +87,9 @@ const ConfigKey config_keys[] = {
 
         KEY("Kernel", "Tree", CONFIG_PATH, kernel_tree, "",
                         "Directory with the kernel's headers or sources. It is only read. If empty, the usual places "
-                        "are searched, such as /lib/modules/RELEASE/build, /usr/src/linux-RELEASE and /usr/src/linux."),
+                        "are searched, such as /lib/modules/RELEASE/build, /usr/src/linux-RELEASE and /usr/src/linux. A source is "
+                        "prepared elsewhere. If it has no .config or Module.symvers, the kernel's own are taken from "
+                        "/boot, /lib/modules/RELEASE or, for the running kernel, /proc/config.gz."),
 
         NUMBER("Build", "Jobs", build_jobs, 0, 1024, "0",
                         "How many compilers run at the same time. 0 chooses from the number of CPUs and the memory "

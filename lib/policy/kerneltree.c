@@ -21,6 +21,11 @@
  * is the beginning of the release nearly everywhere; Debian puts it into the
  * version text (uname -v) instead.
  *
+ * A source has no .config and no Module.symvers of its own; the distribution
+ * has them elsewhere (sys/treesupply looks there). A configuration of another
+ * series (6.12 for a source 6.1) is a mismatch; of another point release it is
+ * a note, as the kernel's own "make olddefconfig" is meant for that.
+ *
  * Another version text at the same release is a note, not a mismatch: it
  * changes with the date of the build. Whether symbols agree is checked on the
  * finished modules by their CRCs.
@@ -74,6 +79,31 @@ void tree_judgement_done(TreeJudgement *j)
         *j = (TreeJudgement){};
 }
 
+/* kconfig begins what it writes with "# Linux/x86 6.1.192 Kernel Configuration". */
+static int read_config_version(TreeFacts *t)
+{
+        static const char mark[] = "# Linux/", end[] = " Kernel Configuration";
+        const char *line = t->config, *stop = t->config + t->config_size;
+
+        for (unsigned i = 0; i < 8 && line && line < stop; i++) {
+                size_t size = strcspn(line, "\n");
+                _cleanup_free_ char *text = strndup(line, size);
+                char *version, *rest;
+
+                if (!text)
+                        return err_origin(-ENOMEM);
+                rest = strstr(text, end);
+                version = startswith(text, mark) ? strchr(text, ' ') : NULL;
+                version = version ? strchr(version + 1, ' ') : NULL;
+                if (version && rest && version < rest) {
+                        *rest = '\0';
+                        return err_trace(str_replace(&t->config_version, version + 1));
+                }
+                line += size + (line[size] == '\n');
+        }
+        return 0;
+}
+
 int tree_facts_derive(TreeFacts *t)
 {
         _cleanup_(kconfig_freep) Kconfig *config = NULL;
@@ -92,6 +122,8 @@ int tree_facts_derive(TreeFacts *t)
         }
 
         r = str_replace(&t->compiler, kconfig_get(config, "CC_VERSION_TEXT"));
+        if (r == 0)
+                r = read_config_version(t);
         if (r)
                 return err_trace(r);
         t->modversions = kconfig_enabled(config, "MODVERSIONS");
@@ -215,6 +247,68 @@ static int set_unusable(TreeJudgement *j, const TreeFacts *t)
         return j->evidence ? 0 : err_origin(-ENOMEM);
 }
 
+static bool has_config(const TreeFacts *t)
+{
+        return t->parts[TREE_PART_CONFIG] || t->config_from;
+}
+
+static bool has_symvers(const TreeFacts *t)
+{
+        return t->parts[TREE_PART_SYMVERS] || t->symvers_from;
+}
+
+/*
+ * A source without what only the kernel's own build can tell: with an invented
+ * configuration it would be prepared for a kernel that nobody runs.
+ */
+static int set_incomplete(TreeJudgement *j, const TreeFacts *t, const KernelFact *kernel)
+{
+        j->verdict = TREE_UNUSABLE;
+        j->code = CODE_TREE_UNUSABLE;
+        j->evidence = str_format(
+                        "/%s is a kernel source without %s%s%s, and there is none of kernel %s in the "
+                        "usual places: it must come from the kernel itself",
+                        t->path, has_config(t) ? "" : ".config",
+                        has_config(t) || has_symvers(t) ? "" : " and ",
+                        has_symvers(t) ? "" : "Module.symvers", kernel->release);
+        return j->evidence ? 0 : err_origin(-ENOMEM);
+}
+
+/* olddefconfig would make some configuration of it, but not the kernel's. */
+static int set_other_config(TreeJudgement *j, const TreeFacts *t)
+{
+        j->verdict = TREE_MISMATCH;
+        j->code = CODE_TREE_MISMATCH;
+        j->wanted = strdup(t->makefile_version);
+        j->found = strdup(t->config_version);
+        j->evidence = t->config_from ? str_format("/%s is the configuration of Linux %s, the source /%s is Linux %s",
+                                                       t->config_from, t->config_version, t->path,
+                                                       t->makefile_version)
+                                     : str_format("/%s/.config is the configuration of Linux %s, the source is "
+                                                  "Linux %s",
+                                                       t->path, t->config_version, t->makefile_version);
+        return j->wanted && j->found && j->evidence ? 0 : err_origin(-ENOMEM);
+}
+
+/* What was not the tree's own, and what is near enough to go on with. */
+static int note_origins(TreeJudgement *j, const TreeFacts *t)
+{
+        int r = 0;
+
+        if (t->config_from)
+                r = strv_pushf(&j->notes, "/%s has no .config, /%s is used", t->path, t->config_from);
+        if (r == 0 && t->symvers_from)
+                r = strv_pushf(&j->notes, "/%s has no Module.symvers, /%s is used", t->path,
+                                t->symvers_from);
+        if (r == 0 && t->config_version && t->makefile_version &&
+                        !streq(t->config_version, t->makefile_version))
+                r = strv_pushf(&j->notes,
+                                "the configuration is of Linux %s, the source /%s is Linux %s: options in which "
+                                "they differ take their defaults",
+                                t->config_version, t->path, t->makefile_version);
+        return err_trace(r);
+}
+
 static int set_source(TreeJudgement *j, const TreeFacts *t, const KernelFact *kernel)
 {
         bool open;
@@ -223,13 +317,16 @@ static int set_source(TreeJudgement *j, const TreeFacts *t, const KernelFact *ke
         if (!source_fits(t->makefile_version, kernel, &open))
                 return set_mismatch(j, kernel->version ? kernel->version : kernel->release,
                                 t->makefile_version, t->path);
+        if (!has_config(t) || !has_symvers(t))
+                return set_incomplete(j, t, kernel);
+        if (t->config_version && t->makefile_version && !same_series(t->config_version, t->makefile_version))
+                return set_other_config(j, t);
 
         if (open)
                 r = strv_pushf(&j->notes, "nothing in /%s tells whether it is the source of %s", t->path,
                                 kernel->release);
-        if (r == 0 && !t->parts[TREE_PART_SYMVERS])
-                r = strv_pushf(&j->notes, "/%s has no Module.symvers, it must come from the kernel itself",
-                                t->path);
+        if (r == 0)
+                r = note_origins(j, t);
         if (r)
                 return err_trace(r);
 

@@ -44,14 +44,17 @@ typedef struct TreeFacts {
         char *makefile_version; /* "6.1.192" from the source's Makefile; NULL if unreadable */
         char *config;           /* text of .config, at most KCONFIG_SIZE_MAX; NULL if none */
         size_t config_size;
+        char *config_from;  /* the tree has none, the text is from here; else NULL */
+        char *symvers_from; /* the same of Module.symvers */
         char *randstruct;   /* RANDSTRUCT_HASHED_SEED or NULL */
         bool dirty;         /* the source holds results of a build: make O= refuses it */
         char *dirty_by;     /* the file or directory that shows it, below source */
         bool foreign_tools; /* modpost or fixdep is a program for another machine or not runnable */
 
         /* derived by tree_facts_derive(): */
-        char *compiler; /* CONFIG_CC_VERSION_TEXT or NULL */
-        char *vermagic; /* what modules built in it carry; NULL if release or .config is missing */
+        char *compiler;       /* CONFIG_CC_VERSION_TEXT or NULL */
+        char *config_version; /* "6.1.192": the kernel that .config was made for; NULL if it does not tell */
+        char *vermagic;       /* what modules built in it carry; NULL if release or .config is missing */
         bool modversions;
         bool needs_objtool; /* CONFIG_OBJTOOL, before 5.19 CONFIG_STACK_VALIDATION */
 } TreeFacts;
@@ -66,6 +69,9 @@ static inline void tree_facts_done(TreeFacts *t)
         free(t->version);
         free(t->makefile_version);
         free(t->config);
+        free(t->config_from);
+        free(t->symvers_from);
+        free(t->config_version);
         free(t->randstruct);
         free(t->dirty_by);
         free(t->compiler);

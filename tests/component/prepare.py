@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel source becomes a tree to build in: no question, no byte changed, every new option listed."""
 
+import gzip
 import os
+import shutil
 
 from harness import RELEASE, STORE, check, check_equal, main, story
 from kernelsource import BUILD, KERNEL, put_source
@@ -124,6 +126,57 @@ def no_symvers(m):
     d = m.start()
     check_equal(d.wait(), 15, "exit status")
     check("[kernel-tree-unusable]" in d.log() and "Module.symvers" in d.log(), d.log())
+
+
+@story("a clean source, and the configuration where the running kernel has it: /boot, /proc/config.gz", tree=False)
+def supplied(m):
+    put_source(m)
+    os.unlink(m.path(f"lib/modules/{RELEASE}/build"))
+    os.makedirs(m.path("boot"))
+    os.rename(m.path(f"{BUILD}/.config"), m.path(f"boot/config-{RELEASE}"))
+    m.put(f"boot/symvers-{RELEASE}.gz", "")
+    with gzip.open(m.path(f"boot/symvers-{RELEASE}.gz"), "wb") as f:
+        f.write(m.get(f"{BUILD}/Module.symvers").encode())
+    shutil.rmtree(m.path(BUILD))
+    build = prepared(m, NAMES, KERNEL, "boot")
+    check("cp -rs" not in build, "a clean source needs no copy")
+    # The running kernel's own, and the store is empty again: another build, of the same inputs.
+    with open(m.path(f"boot/config-{RELEASE}"), "rb") as f, gzip.open(m.path("proc/config.gz"), "wb") as to:
+        to.write(f.read())
+    os.unlink(m.path(f"boot/config-{RELEASE}"))
+    shutil.rmtree(m.path(STORE))
+    d = m.start()
+    d.wait_ready()
+    check(f"/{KERNEL} has no .config, taking /proc/config.gz." in d.log(), d.log())
+    d.stop()
+    m.check_gone()
+
+
+@story("a damaged symvers.gz: said by name, nothing is compiled", tree=False)
+def damaged_symvers(m):
+    put_source(m)
+    os.unlink(m.path(f"{BUILD}/Module.symvers"))
+    m.put(f"boot/symvers-{RELEASE}.gz", "")
+    with open(m.path(f"boot/symvers-{RELEASE}.gz"), "wb") as f:
+        f.write(gzip.compress(b"0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n" * 20)[:-9])
+    d = m.start()
+    check_equal(d.wait(), 15, "exit status")
+    check("[kernel-tree-unusable]" in d.log() and f"/boot/symvers-{RELEASE}.gz cannot be read" in d.log(), d.log())
+    check_equal(m.compiled(), 0, "compiler runs")
+    check_equal(m.staging(), [], "staging")
+
+
+@story("the configuration of another kernel: refused with both, nothing is prepared", tree=False)
+def other_config(m):
+    put_source(m)
+    m.put(f"{BUILD}/.config", "#\n# Linux/x86 6.12.95 Kernel Configuration\n#\n" + m.get(f"{BUILD}/.config"))
+    before = m.tree_hash(BUILD)
+    d = m.start()
+    check_equal(d.wait(), 16, "exit status")
+    check("[kernel-tree-mismatch]" in d.log() and "configuration of Linux 6.12.95, the source is Linux 6.1.192" in d.log(),
+          d.log())
+    check("Preparing" not in d.texts(), "nothing is prepared")
+    check_equal(m.tree_hash(BUILD), before, "hash of the input")
 
 
 @story("preparing fails: code, first error line, exit status 18", tree=False)

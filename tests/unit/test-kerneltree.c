@@ -8,7 +8,9 @@
 #include <elf.h>
 
 #include "base/str.h"
+#include "sys/packedfile.h"
 #include "sys/treefacts.h"
+#include "sys/treesupply.h"
 #include "tmproot.h"
 
 #define RELEASE "6.1.0-56-amd64"
@@ -91,7 +93,8 @@ static void debian(TmpRoot *t)
         tmproot_link(t, "/" COMMON, "lib/modules/" RELEASE "/source");
 }
 
-#define SOURCE "usr/src/linux"
+#define SOURCE      "usr/src/linux"
+#define BOOT_CONFIG "boot/config-" RELEASE
 
 /* A full source as it was unpacked. */
 static void full_source(TmpRoot *t)
@@ -101,6 +104,8 @@ static void full_source(TmpRoot *t)
         put(t, SOURCE, "init/main.c", "");
         put(t, SOURCE, "scripts/Makefile.build", "");
         put(t, SOURCE, "include/linux/module.h", "");
+        put(t, SOURCE, "Module.symvers", "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n");
+        tmproot_write(t, BOOT_CONFIG, "#\n# Linux/" ARCH " 6.1.192 Kernel Configuration\n#\n" CONFIG);
 }
 
 static TreeFacts get(TmpRoot *t, const char *path)
@@ -108,6 +113,7 @@ static TreeFacts get(TmpRoot *t, const char *path)
         TreeFacts f = {};
 
         ck_assert_int_eq(treefacts_read(t->root, path, &f), 0);
+        ck_assert_int_eq(treesupply_complete(t->root, RELEASE, true, &f), 0);
         ck_assert_int_eq(tree_facts_derive(&f), 0);
         return f;
 }
@@ -383,7 +389,8 @@ START_TEST(test_source)
         if (j.verdict == TREE_SOURCE) {
                 ck_assert(strv_contains(j.missing, ".config"));
                 ck_assert_uint_eq(strv_length(j.notes), sources[_i].open ? 2 : 1);
-                ck_assert(strstr(j.notes[strv_length(j.notes) - 1], "Module.symvers"));
+                ck_assert_str_eq(j.notes[strv_length(j.notes) - 1],
+                                "/" SOURCE " has no .config, /" BOOT_CONFIG " is used");
         } else {
                 ck_assert_str_eq(j.found, "6.1.192");
         }
@@ -400,6 +407,151 @@ START_TEST(test_source_without_version)
         j = judge(&t, SOURCE, &kernel);
         ck_assert_int_eq(j.verdict, TREE_SOURCE);
         ck_assert(strstr(j.notes[0], "nothing in /usr/src/linux tells"));
+}
+END_TEST
+
+/* What only the kernel's own build can tell is not invented: the sentence names what is missing. */
+START_TEST(test_source_incomplete)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(tree_judgement_done) TreeJudgement j = {};
+        static const char *const lacks[] = { ".config,", ".config and Module.symvers,", "Module.symvers," };
+
+        full_source(&t);
+        if (_i < 2)
+                rm(&t, "boot", "config-" RELEASE);
+        if (_i > 0)
+                rm(&t, SOURCE, "Module.symvers");
+        j = judge(&t, SOURCE, &kernel);
+        ck_assert_int_eq(j.verdict, TREE_UNUSABLE);
+        ck_assert_int_eq(j.code, CODE_TREE_UNUSABLE);
+        ck_assert_msg(strstr(j.evidence, lacks[_i]) && strstr(j.evidence, RELEASE), "%s", j.evidence);
+        ck_assert_int_eq(strstr(j.evidence, " and Module") != NULL, _i == 1);
+}
+END_TEST
+
+/* Of another series: refused with both. Of another point release: a note. Without a word about it: fine. */
+START_TEST(test_source_other_config)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(tree_judgement_done) TreeJudgement other = {}, beside = {}, own = {}, silent = {};
+
+        full_source(&t);
+        tmproot_write(&t, BOOT_CONFIG, "#\n# Linux/" ARCH " 6.12.95 Kernel Configuration\n#\n" CONFIG);
+        other = judge(&t, SOURCE, &kernel);
+        ck_assert_int_eq(other.verdict, TREE_MISMATCH);
+        ck_assert_int_eq(other.code, CODE_TREE_MISMATCH);
+        ck_assert_str_eq(other.found, "6.12.95");
+        ck_assert_str_eq(other.wanted, "6.1.192");
+        ck_assert_str_eq(other.evidence,
+                        "/" BOOT_CONFIG " is the configuration of Linux 6.12.95, the source /" SOURCE
+                        " is Linux 6.1.192");
+        put(&t, SOURCE, ".config", "# Linux/" ARCH " 6.6.9 Kernel Configuration\n" CONFIG);
+        own = judge(&t, SOURCE, &kernel);
+        ck_assert_str_eq(own.evidence,
+                        "/" SOURCE
+                        "/.config is the configuration of Linux 6.6.9, the source is Linux 6.1.192");
+        put(&t, SOURCE, ".config", "# Linux/" ARCH " 6.1.190 Kernel Configuration\n" CONFIG);
+        beside = judge(&t, SOURCE, &kernel);
+        ck_assert_int_eq(beside.verdict, TREE_DIRTY);
+        ck_assert(strstr(beside.notes[0], "of Linux 6.1.190, the source /" SOURCE " is Linux 6.1.192"));
+        put(&t, SOURCE, ".config", CONFIG);
+        silent = judge(&t, SOURCE, &kernel);
+        ck_assert_int_eq(silent.verdict, TREE_DIRTY);
+        ck_assert_ptr_null(silent.notes);
+}
+END_TEST
+
+/* "CONFIG_SMP=y\n", by gzip -n. */
+static const unsigned char packed_config[] = { 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff,
+        0x73, 0xf6, 0xf7, 0x73, 0xf3, 0x74, 0x8f, 0x0f, 0xf6, 0x0d, 0xb0, 0xad, 0xe4, 0x02, 0x00, 0xff, 0x85,
+        0x45, 0x0d, 0x0d, 0x00, 0x00, 0x00 };
+
+static void put_packed(TmpRoot *t, const char *path, size_t size)
+{
+        tmproot_mkdir_above(t, path);
+        ck_assert_int_eq(root_write_file(t->root, path, (const char *)packed_config, size, 0644), 0);
+}
+
+/* Each place, alone; the running kernel's own only if it is the running kernel that is asked for. */
+static const struct {
+        const char *path;
+        bool packed, running;
+} places[] = {
+        { "boot/config-" RELEASE, false, false },
+        { "usr/boot/config-" RELEASE, false, false },
+        { "usr/lib/modules/" RELEASE "/config", false, false },
+        { "lib/modules/" RELEASE "/build/.config", false, false },
+        { "proc/config.gz", true, true },
+        { "proc/config.gz", true, false },
+};
+
+START_TEST(test_config_places)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(tree_facts_done) TreeFacts f = {};
+        bool found = !places[_i].packed || places[_i].running;
+
+        full_source(&t);
+        rm(&t, "boot", "config-" RELEASE);
+        if (places[_i].packed)
+                put_packed(&t, places[_i].path, sizeof(packed_config));
+        else
+                tmproot_write(&t, places[_i].path, "CONFIG_SMP=y\n");
+        ck_assert_int_eq(treefacts_read(t.root, SOURCE, &f), 0);
+        ck_assert_int_eq(treesupply_complete(t.root, RELEASE, places[_i].running, &f), 0);
+        if (found) {
+                ck_assert_str_eq(f.config_from, places[_i].path);
+                ck_assert_str_eq(f.config, "CONFIG_SMP=y\n");
+                ck_assert_uint_eq(f.config_size, strlen("CONFIG_SMP=y\n"));
+        } else {
+                ck_assert_ptr_null(f.config_from);
+                ck_assert_ptr_null(f.config);
+        }
+        ck_assert_ptr_null(f.symvers_from); /* it has its own */
+}
+END_TEST
+
+static const char *const symvers_places[] = { "lib/modules/" RELEASE "/build/Module.symvers",
+        "boot/symvers-" RELEASE ".gz", "usr/lib/modules/" RELEASE "/symvers.gz" };
+
+START_TEST(test_symvers_places)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(tree_facts_done) TreeFacts f = {}, astray = {};
+
+        full_source(&t);
+        rm(&t, SOURCE, "Module.symvers");
+        tmproot_write(&t, symvers_places[_i], "0x1\n");
+        ck_assert_int_eq(treefacts_read(t.root, SOURCE, &f), 0);
+        ck_assert_int_eq(treesupply_complete(t.root, RELEASE, false, &f), 0);
+        ck_assert_str_eq(f.symvers_from, symvers_places[_i]);
+        ck_assert_int_eq(treefacts_read(t.root, SOURCE, &astray), 0);
+        ck_assert_int_eq(treesupply_complete(t.root, "../" RELEASE, false, &astray), 0);
+        ck_assert_ptr_null(astray.symvers_from);
+}
+END_TEST
+
+START_TEST(test_packedfile)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *plain = NULL, *unpacked = NULL, *none = NULL;
+        size_t size = 0;
+
+        tmproot_write(&t, "plain", "text\n");
+        ck_assert_int_eq(packedfile_read(t.root, "plain", 5, &plain, &size), 0);
+        ck_assert_str_eq(plain, "text\n");
+        ck_assert_int_eq(packedfile_read(t.root, "plain", 4, &none, &size), PACKEDFILE_E_BROKEN);
+        put_packed(&t, "packed", sizeof(packed_config));
+        ck_assert_int_eq(packedfile_read(t.root, "packed", 13, &unpacked, &size), 0);
+        ck_assert_uint_eq(size, 13);
+        ck_assert_int_eq(packedfile_read(t.root, "packed", 12, &none, &size), PACKEDFILE_E_BROKEN);
+        put_packed(&t, "short", sizeof(packed_config) - 6);
+        ck_assert_int_eq(packedfile_read(t.root, "short", 100, &none, &size), PACKEDFILE_E_BROKEN);
+        ck_assert_int_eq(packedfile_read(t.root, "none", 100, &none, &size), PACKEDFILE_E_ABSENT);
+        tmproot_write(&t, "directory/file", "");
+        ck_assert_int_eq(packedfile_read(t.root, "directory", 100, &none, &size), PACKEDFILE_E_ABSENT);
+        ck_assert_ptr_null(none);
 }
 END_TEST
 
@@ -533,5 +685,8 @@ UNIT_MAIN("kerneltree", UNIT_TEST(test_debian_facts), UNIT_TEST(test_debian_read
                 UNIT_TEST(test_script_tool), UNIT_TEST(test_mismatch), UNIT_TEST(test_mismatch_vermagic),
                 UNIT_TEST(test_version_note), UNIT_LOOP(test_source, ELEMENTSOF(sources)),
                 UNIT_TEST(test_source_without_version), UNIT_LOOP(test_dirty, ELEMENTSOF(dirt)),
+                UNIT_LOOP(test_source_incomplete, 3), UNIT_TEST(test_source_other_config),
+                UNIT_LOOP(test_config_places, ELEMENTSOF(places)),
+                UNIT_LOOP(test_symvers_places, ELEMENTSOF(symvers_places)), UNIT_TEST(test_packedfile),
                 UNIT_TEST(test_built_in_place), UNIT_TEST(test_odd_files), UNIT_TEST(test_search),
                 UNIT_TEST(test_choose), UNIT_TEST(test_names))
