@@ -31,6 +31,7 @@ static bool fields_equal(ConfigKind kind, const void *a, const void *b)
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
+        case CONFIG_PATHS:
         case CONFIG_MIRRORS:
                 return lists_equal(*(char **const *)a, *(char **const *)b);
         case CONFIG_NUMBER:

@@ -107,6 +107,8 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("one of auto, proprietary and open");
         case CONFIG_PATH:
                 return strdup("an absolute path without quotes, \".\" and \"..\", and not / itself");
+        case CONFIG_PATHS:
+                return strdup("absolute paths with blanks between them, without quotes, \".\" and \"..\"");
         case CONFIG_PROGRAM:
                 return strdup("the name of a program or its absolute path, without arguments");
         case CONFIG_KEY:

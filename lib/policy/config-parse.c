@@ -224,13 +224,13 @@ static bool has_name(char *const *l, const char *name, bool (*equal)(const char 
         return false;
 }
 
-static int parse_names(const char *value, bool append, bool (*valid)(const char *s),
+static int parse_words(const char *value, const char *separators, bool append, bool (*valid)(const char *s),
                 bool (*equal)(const char *a, const char *b), char ***field)
 {
         _cleanup_strv_ char **words = NULL, **l = NULL;
         int r;
 
-        r = strv_split(value, " \t,", &words);
+        r = strv_split(value, separators, &words);
         if (r)
                 return err_trace(r);
         if (!words)
@@ -253,6 +253,21 @@ static int parse_names(const char *value, bool append, bool (*valid)(const char 
         strv_free(*field);
         *field = TAKE_PTR(l);
         return 0;
+}
+
+static int parse_names(const char *value, bool append, bool (*valid)(const char *s),
+                bool (*equal)(const char *a, const char *b), char ***field)
+{
+        int r = parse_words(value, " \t,", append, valid, equal, field);
+
+        return r < 0 ? err_trace(r) : r;
+}
+
+static bool path_is_valid(const char *s)
+{
+        _cleanup_free_ char *path = NULL;
+
+        return parse_path(s, &path) == 0;
 }
 
 static bool any_name(const char *s)
@@ -285,29 +300,6 @@ static int parse_addresses(const char *value, bool append, char ***field)
                 return err_origin(-ENOMEM);
         r = parse_names(text, append, any_name, streq, field);
         return r < 0 ? err_trace(r) : r;
-}
-
-/* A comma may be part of a URL, so only blanks separate. */
-static int parse_mirrors(const char *value, bool append, char ***field)
-{
-        _cleanup_strv_ char **words = NULL, **l = NULL;
-        int r;
-
-        r = strv_split(value, " \t", &words);
-        if (r == 0)
-                r = strv_copy(append ? *field : NULL, &l);
-        if (r)
-                return err_trace(r);
-        STRV_FOREACH (word, words) {
-                if (!mirror_is_valid(*word))
-                        return CONFIG_E_BAD_VALUE;
-                r = strv_contains(l, *word) ? 0 : strv_push(&l, *word);
-                if (r)
-                        return err_trace(r);
-        }
-        strv_free(*field);
-        *field = TAKE_PTR(l);
-        return 0;
 }
 
 static int parse_number(const ConfigKey *key, const char *value, unsigned *field)
@@ -372,6 +364,9 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_type(value, field);
         case CONFIG_PATH:
                 return parse_path(value, field);
+        /* A comma may be part of a path or a URL, so only blanks separate. */
+        case CONFIG_PATHS:
+                return parse_words(value, " \t", append, path_is_valid, streq, field);
         case CONFIG_PROGRAM:
                 return parse_program(value, field);
         case CONFIG_KEY:
@@ -399,7 +394,7 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
         case CONFIG_TOOLCHAIN:
                 return parse_toolchain(value, field);
         case CONFIG_MIRRORS:
-                return parse_mirrors(value, append, field);
+                return parse_words(value, " \t", append, mirror_is_valid, streq, field);
         case CONFIG_CHECKSUM:
                 return checksum_parse(value, &(Checksum){}) ? set_string(field, strdup(value))
                                                             : CONFIG_E_BAD_VALUE;
@@ -436,6 +431,7 @@ void config_clear(const ConfigKey *key, void *field)
                 break;
         case CONFIG_MODULES:
         case CONFIG_NAMES:
+        case CONFIG_PATHS:
         case CONFIG_ADDRESSES:
         case CONFIG_MIRRORS:
                 *(char ***)field = strv_free(*(char ***)field);

@@ -145,6 +145,18 @@ const ConfigKey config_keys[] = {
         KEY("Store", "LockTimeoutSec", CONFIG_SPAN, store_lock_timeout, "2min",
                         "How long a finished build waits for another process that writes to the store, such as an import. "
                         "After that it fails with the code store-locked, and the attempt is made again."),
+        KEY("Store", "Shared", CONFIG_PATHS, store_shared, "",
+                        "Directories with builds of other machines, such as a mount that a fleet shares: stores, or what "
+                        "nvidia-driver build --output fills. They are searched in this order when the own store has no build "
+                        "that serves, and only read; a build that serves is copied into the own store and checked there. Who can "
+                        "write to them decides what runs in this kernel. Assignments add up, an empty one empties the list."),
+        KEY("Store", "SharedTimeoutSec", CONFIG_SPAN, store_shared_timeout, "15s",
+                        "How long a shared directory may take to tell what it has, and ten times that for a copy. A mount that "
+                        "does not answer is left out after that."),
+        KEY("Store", "KeepTrees", CONFIG_BOOL, store_keep_trees, "yes",
+                        "Whether a kernel tree that was prepared from sources is kept in the store, some 70 MB, so that the "
+                        "next build for that kernel takes neither the sources nor the time. Keep= counts for them, too. With no, "
+                        "kept ones are not used, and removed with the builds that are too many."),
 
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "

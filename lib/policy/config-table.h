@@ -13,6 +13,7 @@ typedef enum ConfigKind {
         CONFIG_VERSION,   /* char *, or NULL */
         CONFIG_TYPE,      /* DriverChoice */
         CONFIG_PATH,      /* char *, or NULL */
+        CONFIG_PATHS,     /* char **, in order */
         CONFIG_PROGRAM,   /* char *, or NULL */
         CONFIG_KEY,       /* char *, or NULL */
         CONFIG_HASH,      /* char *, or NULL */

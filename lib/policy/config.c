@@ -86,7 +86,8 @@ static int assign_key(Config *config, const ConfigKey *key, const char *value, c
 {
         _cleanup_free_ char *expectation = NULL;
         bool is_list = key->kind == CONFIG_MODULES || key->kind == CONFIG_NAMES ||
-                       key->kind == CONFIG_ADDRESSES || key->kind == CONFIG_MIRRORS,
+                       key->kind == CONFIG_PATHS || key->kind == CONFIG_ADDRESSES ||
+                       key->kind == CONFIG_MIRRORS,
              append = is_list && (config->assigned & bit_of(key));
         int r;
 

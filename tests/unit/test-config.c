@@ -124,6 +124,9 @@ static const struct {
         { "Store", "Directory", "/data/store" },
         { "Store", "Keep", "100" },
         { "Store", "LockTimeoutSec", "10s" },
+        { "Store", "Shared", "/mnt/a /mnt/b,c" },
+        { "Store", "SharedTimeoutSec", "1s" },
+        { "Store", "KeepTrees", "no" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
         { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },
@@ -178,6 +181,7 @@ static char *field_text(const Config *config, const ConfigKey *key)
         case CONFIG_MODULES:
         case CONFIG_NAMES:
         case CONFIG_ADDRESSES:
+        case CONFIG_PATHS:
         case CONFIG_MIRRORS:
                 return joined(*(char *const *const *)field);
         case CONFIG_AUTO:
@@ -300,6 +304,8 @@ static const struct {
         { "Build", "Compiler", "gcc;reboot", CONFIG_E_BAD_VALUE, "name of a program" },
         { "Build", "DebugInfo", "maybe", CONFIG_E_BAD_VALUE, "yes or no" },
         { "Store", "Keep", "0", CONFIG_E_BAD_VALUE, "from 1 to 100" },
+        { "Store", "Shared", "/mnt/a mnt/b", CONFIG_E_BAD_VALUE, "absolute paths with blanks" },
+        { "Store", "Shared", "/mnt/../etc", CONFIG_E_BAD_VALUE, "absolute paths with blanks" },
         { "Retry", "DelaySec", "infinity", CONFIG_E_BAD_VALUE, "24h" },
         { "Devices", "Include", "1:00.0", CONFIG_E_BAD_VALUE, "PCI addresses such as 0000:01:00.0" },
         { "Devices", "Exclude", "01:00.0 GPU-4711", CONFIG_E_BAD_VALUE, "01:00.0 with blanks" },
