@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli-store.h"
 #include "policy/retention.h"
+#include "sharing.h"
 #include "sys/buildsjson.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
@@ -39,31 +40,61 @@ static void print_row(const BuildRow *row)
 {
         const BuildManifest *m = row->manifest;
 
-        (void)printf("%s  %s %s  kernel %s  %s  %" PRIu64 " MB%s%s%s\n", m->id, m->driver_version,
+        (void)printf("%s  %s %s  kernel %s  %s  %" PRIu64 " MB%s%s%s%s%s\n", m->id, m->driver_version,
                         driver_type_to_string(m->driver_type), m->kernel_release, strempty(m->created),
                         row->size / 1000000, row->in_use ? "  in use" : "", row->good ? "  last good" : "",
-                        row->foreign ? "  other kernel" : "");
+                        row->foreign ? "  other kernel" : "", row->shared ? "  shared, in " : "",
+                        strempty(row->shared));
 }
 
-static Code list(const CliStore *s)
+/* Of the shared stores: where it is, which is not who uses it. */
+static BuildRow row_of_shared(const CliStore *s, const BuildManifest *m)
 {
-        _cleanup_free_ BuildRow *rows = calloc(s->builds.n + 1, sizeof(*rows));
+        BuildRow row = row_of(s, m);
+        char *end = strrchr(m->directory, '/');
+
+        row.in_use = row.good = false;
+        *end = '\0';
+        row.shared = m->directory;
+        return row;
+}
+
+static Code print_rows(const CliStore *s, const BuildManifests *shared)
+{
+        size_t n = s->builds.n + shared->n;
+        _cleanup_free_ BuildRow *rows = calloc(n + 1, sizeof(*rows));
         _cleanup_free_ char *text = NULL;
         int r = 0;
 
         if (!rows)
                 return cli_fatal(-ENOMEM, "builds");
-        for (size_t i = 0; i < s->builds.n; i++)
-                rows[i] = row_of(s, &s->builds.items[i]);
+        for (size_t i = 0; i < n; i++)
+                rows[i] = i < s->builds.n ? row_of(s, &s->builds.items[i])
+                                          : row_of_shared(s, &shared->items[i - s->builds.n]);
         if (s->cli->json)
-                r = builds_format(rows, s->builds.n, &text);
+                r = builds_format(rows, n, &text);
         else
-                for (size_t i = 0; i < s->builds.n; i++)
+                for (size_t i = 0; i < n; i++)
                         print_row(&rows[i]);
         if (r < 0)
                 return cli_fatal(r, "builds");
         (void)fputs(strempty(text), stdout);
         return CODE_OK;
+}
+
+static Code list(const CliStore *s)
+{
+        _cleanup_strv_ char **problems = NULL;
+        BuildManifests shared = {};
+        Code code;
+        int r;
+
+        r = sharing_look_now(s->cli->root, s->config, NULL, &shared, &problems);
+        STRV_FOREACH (problem, problems)
+                (void)fprintf(stderr, "nvidia-driver: shared store: %s, ignoring\n", *problem);
+        code = r < 0 ? cli_fatal(r, "shared stores") : print_rows(s, &shared);
+        build_manifests_done(&shared);
+        return code;
 }
 
 static Code print_json(const BuildManifest *m)

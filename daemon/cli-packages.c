@@ -353,15 +353,12 @@ static Code publish(Import *in)
 static Code check_id(const Import *in)
 {
         _cleanup_free_ char *identity = build_manifest_identity(&in->m), *id = NULL;
-        char hex[DIGEST_HEX_SIZE];
         int r;
 
-        r = identity ? digest_text(identity, strlen(identity), hex) : -ENOMEM;
-        if (r < 0)
+        r = identity ? store_build_id(&in->m, identity, &id) : -ENOMEM;
+        if (r < 0 && r != -EINVAL)
                 return cli_fatal(r, "id");
-        id = str_format("%s-%s-%s-%.12s", in->m.driver_version, driver_type_to_string(in->m.driver_type),
-                        in->m.kernel_release, hex);
-        if (id && streq(id, in->m.id) && !strchr(id, '/'))
+        if (id && streq(id, strempty(in->m.id)))
                 return CODE_OK;
         return cli_fail(CODE_PACKAGE_INVALID, "Its manifest calls the build %s; what it describes is %s.",
                         in->m.id, strna(id));

@@ -7,6 +7,7 @@
 #include "build-config.h"
 #include "cli.h"
 #include "facts.h"
+#include "sharing.h"
 #include "signing.h"
 #include "sys/statusjson.h"
 
@@ -24,8 +25,8 @@ static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *
                 r = str_replace(&s->version, PROJECT_VERSION);
         if (r == 0)
                 r = str_replace(&s->driver_wanted, config->driver_version);
-        if (r == 0 && plan->build)
-                r = str_replace(&s->build, plan->build->id);
+        if (r == 0 && (plan->build || plan->shared))
+                r = str_replace(&s->build, plan->build ? plan->build->id : plan->shared->id);
         if (r == 0)
                 r = str_replace(&s->signature, plan->signature);
         if (r == 0)
@@ -50,12 +51,19 @@ static int print(const Cli *cli, const Facts *f, const Plan *plan, const Config 
         return err_trace(r);
 }
 
-/* What the daemon does: the key is tried if the plan signs modules, and the plan made again. */
+/* What the daemon does: shared stores are looked into if the own one does not help, the key is tried if the
+ * plan signs modules, and the plan made again. */
 static int make_plan(const Cli *cli, Facts *f, const Config *config, Plan *plan)
 {
         int r;
 
         r = facts_plan(f, config, plan);
+        if (r == 0 && plan->lacking && config->store_shared) {
+                r = sharing_look_now(cli->root, config, f->kernel.release, &f->shared, &f->problems);
+                plan_done(plan);
+                if (r == 0)
+                        r = facts_plan(f, config, plan);
+        }
         if (r || plan->code != CODE_OK || !plan->sign)
                 return err_trace(r);
         r = signing_check_now(cli->root, config, &f->signing);

@@ -27,6 +27,7 @@ void facts_done(Facts *f)
         module_facts_done(&f->modules);
         strv_free(f->owned);
         build_manifests_done(&f->builds);
+        build_manifests_done(&f->shared);
         strv_free(f->problems);
         free(f->good);
         driver_sources_done(&f->sources);
@@ -188,6 +189,7 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .modules = &f->modules,
                 .owned = f->owned,
                 .builds = &f->builds,
+                .shared = &f->shared,
                 .good = f->good,
                 .fall_back = f->fall_back,
                 .enforcement = &f->enforcement,

@@ -19,9 +19,10 @@ typedef struct Facts {
         ModuleFacts modules;
         char **owned;
         BuildManifests builds;
-        char **problems; /* of the store */
-        char *good;      /* the build that worked last on this kernel, or NULL */
-        bool fall_back;  /* to that one; whoever makes the plan sets it */
+        char **problems;       /* of the store */
+        BuildManifests shared; /* of the shared stores, once somebody has looked: see sharing.h */
+        char *good;            /* the build that worked last on this kernel, or NULL */
+        bool fall_back;        /* to that one; whoever makes the plan sets it */
         DriverSources sources;
         SourceJudgement source;
         EnforcementFacts enforcement; /* of the running kernel; nothing is known for another one */

@@ -13,6 +13,7 @@
 #define HELPER_KEY_KERNEL "kernel" /* a line of the kernel log since the operation began */
 #define HELPER_KEY_DETAIL "detail" /* what happened, for people */
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
+#define HELPER_KEY_TEXT   "text"   /* a line of its manifest */
 #define HELPER_KEY_MODULE "module" /* a module of the host that has been looked after */
 
 /* Of the worker's check: */
@@ -81,7 +82,7 @@ Code worker_firmware(char **arguments);
 /* worker-fetch.c */
 Code worker_fetch(char **arguments);
 
-/* worker-check.c, worker-holders.c, worker-probe.c, worker-store.c */
+/* worker-check.c, worker-holders.c, worker-probe.c, worker-shared.c, worker-store.c */
 Code worker_check(char **arguments);
 Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
@@ -89,4 +90,6 @@ Code worker_seal(char **arguments);
 Code worker_publish(char **arguments);
 Code worker_verify(char **arguments);
 Code worker_discard(char **arguments);
+Code worker_shared(char **arguments);
+Code worker_take(char **arguments);
 Code worker_good(char **arguments);

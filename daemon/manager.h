@@ -31,6 +31,7 @@ typedef struct Manager Manager;
 typedef struct Bus Bus;
 typedef struct KernelWatch KernelWatch;
 typedef struct Services Services;
+typedef struct Sharing Sharing;
 
 enum { EVENT_QUEUE_MAX = 32 };
 
@@ -90,6 +91,9 @@ struct Manager {
         Facts facts;
         Plan plan;
         SigningCheck *signing_check;
+        Sharing *sharing; /* CHECK: the shared stores are being read */
+        char **shared_problems;
+        bool shared_looked;
         Build *build;
         char *build_path; /* the build to load from, in the root */
         BuildManifest loading_manifest;

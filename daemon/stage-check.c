@@ -2,13 +2,19 @@
 
 /*
  * CHECK: everything that is known before anything is done. Facts are read and
- * a plan is made of them at once; only if that plan signs modules is the key
- * tried first, by the worker, and the plan made again with what came of it.
+ * a plan is made of them at once. Three things may then be asked of the worker,
+ * each followed by another plan: what the shared stores have, if the own one
+ * does not help; a copy of a build that is there; and whether the key signs, if
+ * the plan signs modules.
+ *
+ * A shared store never makes a start fail: it is told what is wrong with it,
+ * and the start goes on without.
  */
 
 #include "base/result.h"
 #include "base/str.h"
 #include "manager.h"
+#include "sharing.h"
 
 static void log_plan(Manager *m)
 {
@@ -65,41 +71,125 @@ static void fail(Manager *m, int r, const char *what)
         manager_stage_failed(m, CODE_INTERNAL, "Facts about this machine: %s.", strerror(-r));
 }
 
-static void on_key_checked(void *userdata)
+static void go_on(Manager *m);
+
+static void plan_again(Manager *m)
 {
-        Manager *m = userdata;
         int r;
 
-        m->signing_check = signing_check_free(m->signing_check);
         plan_done(&m->plan);
         r = facts_plan(&m->facts, m->config, &m->plan);
         if (r < 0)
                 fail(m, r, "planning");
         else
+                go_on(m);
+}
+
+static void gather(Manager *m)
+{
+        int r;
+
+        facts_done(&m->facts);
+        r = facts_gather(m->root, m->config, NULL, &m->facts);
+        m->facts.fall_back = m->fsm.fallback;
+        if (r < 0)
+                fail(m, r, "gathering facts");
+        else
+                plan_again(m);
+}
+
+static void on_looked(void *userdata)
+{
+        Manager *m = userdata;
+
+        m->sharing = sharing_free(m->sharing);
+        STRV_FOREACH (problem, m->shared_problems)
+                log_warning(m->log, "Shared store: %s, ignoring.", *problem);
+        plan_again(m);
+}
+
+static int look(Manager *m)
+{
+        m->shared_looked = true;
+        m->shared_problems = strv_free(m->shared_problems);
+        manager_progress(m, "Looking into the shared stores");
+        return err_trace(sharing_look(m->pool, m->root, m->config, m->facts.kernel.release, &m->facts.shared,
+                        &m->shared_problems, on_looked, m, &m->sharing));
+}
+
+/* This build of theirs is no good; perhaps there is another one. */
+static void give_up_shared(Manager *m)
+{
+        const BuildManifest *shared = m->plan.shared;
+
+        plan_done(&m->plan);
+        build_manifests_remove(&m->facts.shared, shared);
+        plan_again(m);
+}
+
+static void on_taken(void *userdata)
+{
+        Manager *m = userdata;
+        _cleanup_free_ char *failure = sharing_failure(m->sharing);
+
+        m->sharing = sharing_free(m->sharing);
+        if (!failure) {
+                log_info(m->log, "Build %s is copied into the store.", m->plan.shared->directory);
+                plan_done(&m->plan);
+                gather(m);
+        } else {
+                log_warning(m->log, "Shared build %s, ignoring it.", failure);
+                give_up_shared(m);
+        }
+}
+
+static int take(Manager *m)
+{
+        _cleanup_free_ char *text = str_format("Copying build %s", m->plan.shared->directory);
+
+        manager_progress(m, text);
+        return err_trace(
+                        sharing_take(m->pool, m->root, m->config, m->plan.shared, on_taken, m, &m->sharing));
+}
+
+static void on_key_checked(void *userdata)
+{
+        Manager *m = userdata;
+
+        m->signing_check = signing_check_free(m->signing_check);
+        plan_again(m);
+}
+
+static void go_on(Manager *m)
+{
+        int r;
+
+        if (m->plan.lacking && m->config->store_shared && !m->shared_looked)
+                r = look(m);
+        else if (m->plan.shared)
+                r = take(m);
+        else if (m->plan.code == CODE_OK && m->plan.sign && !m->facts.signing.checked)
+                r = signing_check(m->pool, m->root, m->config, &m->facts.signing, on_key_checked, m,
+                                &m->signing_check);
+        else {
+                if (m->shared_looked)
+                        manager_progress(m, NULL);
                 finish(m);
+                return;
+        }
+        if (r < 0)
+                fail(m, r, "starting the worker");
 }
 
 void stage_check_enter(Manager *m)
 {
-        int r;
-
-        r = facts_gather(m->root, m->config, NULL, &m->facts);
-        m->facts.fall_back = m->fsm.fallback;
-        if (r == 0)
-                r = facts_plan(&m->facts, m->config, &m->plan);
-        if (r == 0 && m->plan.code == CODE_OK && m->plan.sign) {
-                r = signing_check(m->pool, m->root, m->config, &m->facts.signing, on_key_checked, m,
-                                &m->signing_check);
-                if (r == 0)
-                        return;
-        }
-        if (r < 0)
-                fail(m, r, "gathering facts");
-        else
-                finish(m);
+        m->shared_looked = false;
+        gather(m);
 }
 
 void stage_check_leave(Manager *m)
 {
+        m->sharing = sharing_free(m->sharing);
+        m->shared_problems = strv_free(m->shared_problems);
         m->signing_check = signing_check_free(m->signing_check);
 }

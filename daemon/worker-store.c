@@ -130,10 +130,16 @@ static Code add_input(const Root *root, BuildManifest *m, char *argument)
         return r ? worker_store_error(file, r == ROOT_E_ABSENT ? -ENOENT : r) : CODE_OK;
 }
 
+int worker_build_id(const BuildManifest *m, char **ret)
+{
+        _cleanup_free_ char *identity = build_manifest_identity(m);
+
+        return identity ? err_trace(store_build_id(m, identity, ret)) : err_origin(-ENOMEM);
+}
+
 static Code fill_manifest(const Root *root, BuildManifest *m)
 {
-        char created[32], hex[DIGEST_HEX_SIZE];
-        _cleanup_free_ char *identity = NULL;
+        char created[32];
         time_t now = time(NULL);
         struct tm tm;
         Code signatures;
@@ -154,18 +160,12 @@ static Code fill_manifest(const Root *root, BuildManifest *m)
         signatures = worker_check_signatures(m);
         if (signatures)
                 return signatures;
-        identity = build_manifest_identity(m);
-        r = identity ? digest_text(identity, strlen(identity), hex) : -ENOMEM;
-        if (r)
-                return worker_store_error("identity", r);
-        free(m->id);
-        m->id = str_format("%s-%s-%s-%.12s", m->driver_version, driver_type_to_string(m->driver_type),
-                        m->kernel_release, hex);
+        m->id = (free(m->id), NULL);
         (void)strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-        r = m->id ? str_replace(&m->created, created) : -ENOMEM;
-        if (r || strchr(m->id, '/'))
-                return worker_store_error("id", r ? r : -EINVAL);
-        return CODE_OK;
+        r = worker_build_id(m, &m->id);
+        if (r == 0)
+                r = str_replace(&m->created, created);
+        return r ? worker_store_error("id", r) : CODE_OK;
 }
 
 static int write_manifest(const Root *root, const BuildManifest *m)

@@ -5,9 +5,13 @@
 
 #include "base/root.h"
 #include "policy/code.h"
+#include "policy/manifest.h"
 
 /* Says what happened, and which code that is. */
 Code worker_store_error(const char *what, int r);
+
+/* What its id has to be. Returns 0, -EINVAL if there can be none, or another negative errno. */
+int worker_build_id(const BuildManifest *m, char **ret);
 
 /* A file that might be anything by now: no link is followed, no FIFO waited for. Returns 0 or a negative
  * errno. */

@@ -2,9 +2,9 @@
 
 /*
  * nvidia-driverd-worker: what takes time on disk (digests, fsync, signatures,
- * removing trees), on the network (a developer container) or in /proc (who holds the driver), and the host's
- * own modules, which libkmod finds and inserts. A program of its own beside the helper, because it needs
- * libraries and the helper must start at once.
+ * copying, removing trees), on the network (a developer container) or in /proc (who holds the driver), and
+ * the host's own modules, which libkmod finds and inserts. A program of its own beside the helper, because
+ * it needs libraries and the helper must start at once.
  */
 
 #include "helper.h"
@@ -25,6 +25,8 @@ int main(int argc, char **argv)
                 { "seal", 2, "DIRECTORY BUILDS [NAME=FILE]...", worker_seal },
                 { "verify", 2, "BUILD STAGING", worker_verify },
                 { "good", 3, "STORE RELEASE BUILD", worker_good },
+                { "shared", 2, "DIRECTORY RELEASE", worker_shared },
+                { "take", 4, "STORE WAIT-USEC DIRECTORY BUILD", worker_take },
                 { "discard", 1, "DIRECTORY...", worker_discard },
         };
 

@@ -96,6 +96,15 @@ int build_manifests_add(BuildManifests *l, BuildManifest *m)
         return 0;
 }
 
+void build_manifests_remove(BuildManifests *l, const BuildManifest *m)
+{
+        size_t at = (size_t)(m - l->items);
+
+        build_manifest_done(&l->items[at]);
+        l->n--;
+        memmove(&l->items[at], &l->items[at + 1], (l->n - at) * sizeof(*l->items));
+}
+
 const BuildFile *build_manifest_module(const BuildManifest *m, const char *module)
 {
         for (size_t i = 0; i < m->n_files; i++)

@@ -77,6 +77,9 @@ int build_manifest_add_file(BuildManifest *m, BuildFile *f);
 int build_manifest_add_input(BuildManifest *m, const char *name, const char *sha256);
 int build_manifests_add(BuildManifests *l, BuildManifest *m);
 
+/* Takes one out, which is one of @l; pointers to those after it are not what they were. */
+void build_manifests_remove(BuildManifests *l, const BuildManifest *m);
+
 /* NULL if the build does not have that module; '-' and '_' are the same. */
 const BuildFile *build_manifest_module(const BuildManifest *m, const char *module);
 

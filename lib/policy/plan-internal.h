@@ -28,9 +28,17 @@ int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan);
  * we sign.
  */
 void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan);
+void plan_choose_among(const PlanFacts *facts, const BuildManifests *builds, const BuildWish *wish,
+                const BuildManifest **ret_build, const BuildManifest **ret_base);
 
 /* The kernel will not take modules of this signer (NULL, empty: of nobody). */
 bool plan_is_refused(const PlanFacts *facts, const Signer *signer);
+
+/*
+ * plan-shared.c: what is to be loaded (@loads) and cannot be had from the store
+ * may be in a shared one. Comes after the choices above.
+ */
+void plan_choose_shared(const Config *config, const PlanFacts *facts, Plan *plan, bool loads);
 
 /* plan-fallback.c: the build that worked last, if it is another one and may be loaded; and its use. May
  * refuse. */

@@ -16,6 +16,8 @@ static const Signer *signer_of(const PlanFacts *facts, const Plan *plan)
 {
         if (plan->build)
                 return &plan->build->signer;
+        if (plan->shared && !plan->shared_is_base)
+                return &plan->shared->signer;
         return facts->signing->wanted ? &facts->signing->signer : NULL;
 }
 
@@ -34,35 +36,43 @@ static bool is_signed_as_wanted(const PlanFacts *facts, const BuildManifest *m)
         return signer_is_empty(ours) || signer_same(&m->signer, ours) || plan_is_refused(facts, ours);
 }
 
-void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan)
+void plan_choose_among(const PlanFacts *facts, const BuildManifests *builds, const BuildWish *wish,
+                const BuildManifest **ret_build, const BuildManifest **ret_base)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
-        const BuildManifest *best = build_manifests_choose(facts->builds, &wish);
+        const BuildManifest *best = build_manifests_choose(builds, wish), *signed_one = NULL;
+        BuildWish same = *wish;
 
-        plan->build = best;
+        *ret_build = best;
+        *ret_base = NULL;
         if (!best || is_signed_as_wanted(facts, best))
                 return;
 
-        wish.driver_version = best->driver_version;
-        wish.driver_type = best->driver_type;
-        plan->build = NULL;
-        for (size_t i = 0; i < facts->builds->n; i++) {
-                const BuildManifest *m = &facts->builds->items[i];
+        same.driver_version = best->driver_version;
+        same.driver_type = best->driver_type;
+        for (size_t i = 0; i < builds->n; i++) {
+                const BuildManifest *m = &builds->items[i];
 
-                if (build_manifest_serves(m, &wish, NULL) > 0 && is_signed_as_wanted(facts, m) &&
-                                (!plan->build || strcmp(strempty(m->created),
-                                                                 strempty(plan->build->created)) > 0))
-                        plan->build = m;
+                if (build_manifest_serves(m, &same, NULL) > 0 && is_signed_as_wanted(facts, m) &&
+                                (!signed_one || strcmp(strempty(m->created), strempty(signed_one->created)) >
+                                                                0))
+                        signed_one = m;
         }
-        if (plan->build)
-                return;
         /* Without a key there is nothing to make out of it, and what the kernel takes is better than
          * nothing. */
-        if (facts->signing->wanted &&
-                        (facts->signing->code == CODE_OK || plan_is_refused(facts, &best->signer)))
-                plan->base = best;
-        else
-                plan->build = best;
+        if (signed_one)
+                *ret_build = signed_one;
+        else if (facts->signing->wanted &&
+                        (facts->signing->code == CODE_OK || plan_is_refused(facts, &best->signer))) {
+                *ret_build = NULL;
+                *ret_base = best;
+        }
+}
+
+void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        BuildWish wish = plan_wish(config, facts->kernel);
+
+        plan_choose_among(facts, facts->builds, &wish, &plan->build, &plan->base);
 }
 
 int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads)
@@ -71,10 +81,11 @@ int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads)
         _cleanup_free_ char *what = NULL;
         int r;
 
-        r = enforcement_summarize(facts->enforcement, signer, plan->build != NULL, &plan->signature);
+        r = enforcement_summarize(facts->enforcement, signer,
+                        plan->build || (plan->shared && !plan->shared_is_base), &plan->signature);
         if (r || !loads)
                 return err_trace(r);
-        plan->sign = !plan->build && facts->signing->wanted;
+        plan->sign = !plan->build && (!plan->shared || plan->shared_is_base) && facts->signing->wanted;
         if (plan->sign && facts->signing->code != CODE_OK)
                 return err_trace(plan_refuse(
                                 plan, facts->signing->code, strdup(strempty(facts->signing->detail))));

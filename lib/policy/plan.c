@@ -209,6 +209,21 @@ static int add_signing_steps(const PlanFacts *facts, Plan *plan)
         return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "into the store"));
 }
 
+/* For people: CHECK copies it, and plans again with what it has then. */
+static int add_copying_steps(const PlanFacts *facts, Plan *plan)
+{
+        const char *id = strna(plan->shared->id), *from = strempty(plan->shared->directory);
+        int r = 0;
+
+        for (FsmState s = FSM_PREPARE; r == 0 && s < FSM_LINK; s++)
+                r = add_step(plan, s, false, "build %s is in a shared store", id);
+        if (r == 0 && plan->shared_is_base)
+                r = add_step(plan, FSM_LINK, true, "sign it as '%s'", signer_name(&facts->signing->signer));
+        else if (r == 0)
+                r = add_step(plan, FSM_LINK, false, "build %s is in a shared store", id);
+        return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "a copy of %s", from));
+}
+
 static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         bool make = needs_load(plan) && !plan->build;
@@ -225,6 +240,8 @@ static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *p
                 return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, false, "%s", why));
         }
 
+        if (plan->shared)
+                return err_trace(add_copying_steps(facts, plan));
         if (plan->base)
                 return err_trace(add_signing_steps(facts, plan));
         r = plan_build(config, facts, plan);
@@ -251,8 +268,9 @@ static int add_live_steps(const Config *config, const PlanFacts *facts, Plan *pl
         int r;
 
         if (needs_load(plan))
-                r = plan->build ? add_step(plan, FSM_LOAD, true, "build %s", strna(plan->build->id))
-                                : add_step(plan, FSM_LOAD, true, "the build made now");
+                r = plan->build    ? add_step(plan, FSM_LOAD, true, "build %s", strna(plan->build->id))
+                    : plan->shared ? add_step(plan, FSM_LOAD, true, "build %s", strna(plan->shared->id))
+                                   : add_step(plan, FSM_LOAD, true, "the build made now");
         else
                 r = add_step(plan, FSM_LOAD, false, "the driver is loaded already");
         if (r)
@@ -350,6 +368,7 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
 
+        plan_choose_shared(config, facts, plan, needs_load(plan));
         r = plan_check_signature(facts, plan, needs_load(plan));
         if (r == 0 && plan->code == CODE_OK)
                 r = add_first_steps(facts, plan);

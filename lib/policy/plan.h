@@ -36,8 +36,10 @@ typedef struct PlanFacts {
         const ModuleFacts *modules; /* the NVIDIA modules that are loaded now */
         char *const *owned;         /* names of those that we loaded in this boot */
         const BuildManifests *builds;
-        const char *good; /* id of the build that worked last on this kernel, or NULL */
-        bool fall_back;   /* the wanted driver has failed: that one is to be loaded */
+        const BuildManifests
+                        *shared; /* of the shared stores; directory says where; empty if not looked at */
+        const char *good;        /* id of the build that worked last on this kernel, or NULL */
+        bool fall_back;          /* the wanted driver has failed: that one is to be loaded */
         const EnforcementFacts *enforcement;
         const SigningFact *signing;
         const DriverSources *sources;  /* with trees: only looked at when the store has no build */
@@ -59,14 +61,17 @@ typedef struct Plan {
         char *detail;    /* the particulars of a code; NULL for CODE_OK */
         char **warnings; /* what is not as the administrator seems to believe, a sentence each */
         PlanLoaded loaded;
-        char **obstacles;           /* what CLEAR has to remove, for people */
-        bool foreign;               /* the driver is somebody else's: it is never unloaded */
-        bool surplus;               /* a module of ours is loaded that is not wanted any more */
-        const BuildManifest *build; /* to load from; NULL: one has to be made; points into the facts */
-        const BuildManifest *base;  /* one has to be made by signing this one, nothing has to be compiled */
-        const BuildManifest *spare; /* to load if this plan fails, or NULL */
-        bool fallback;              /* @build is not the wanted one, but that */
-        bool sign;                  /* the one that has to be made is signed */
+        char **obstacles;            /* what CLEAR has to remove, for people */
+        bool foreign;                /* the driver is somebody else's: it is never unloaded */
+        bool surplus;                /* a module of ours is loaded that is not wanted any more */
+        const BuildManifest *build;  /* to load from; NULL: one has to be made; points into the facts */
+        const BuildManifest *base;   /* one has to be made by signing this one, nothing has to be compiled */
+        bool lacking;                /* the store does not help: shared ones are worth a look */
+        const BuildManifest *shared; /* to be copied into the store; there is no @build and no @base then */
+        bool shared_is_base;         /* and the copy has to be signed */
+        const BuildManifest *spare;  /* to load if this plan fails, or NULL */
+        bool fallback;               /* @build is not the wanted one, but that */
+        bool sign;                   /* the one that has to be made is signed */
         char *signature; /* "not enforced, build unsigned": for people; NULL if there is no plan */
         const DriverSource *source; /* to build from, if one has to be made */
         const TreeFacts *tree;

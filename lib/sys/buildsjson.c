@@ -25,6 +25,7 @@ static json_t *row_to_json(const BuildRow *row)
         (void)json_object_set_new(object, "inUse", json_boolean(row->in_use));
         (void)json_object_set_new(object, "lastGood", json_boolean(row->good));
         (void)json_object_set_new(object, "otherKernel", json_boolean(row->foreign));
+        (void)json_object_set_new(object, "shared", text(row->shared));
         return object;
 }
 

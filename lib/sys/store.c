@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/digest.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 
@@ -48,6 +49,25 @@ int store_read(const Root *root, const char *build, BuildManifest *ret, char **r
         if (r)
                 return err_trace(r);
         return err_trace(str_replace(&ret->directory, build));
+}
+
+int store_build_id(const BuildManifest *m, const char *identity, char **ret)
+{
+        _cleanup_free_ char *id = NULL;
+        char hex[DIGEST_HEX_SIZE];
+        int r;
+
+        r = digest_text(identity, strlen(identity), hex);
+        if (r)
+                return err_trace(r);
+        id = str_format("%s-%s-%s-%.12s", m->driver_version, driver_type_to_string(m->driver_type),
+                        m->kernel_release, hex);
+        if (!id)
+                return err_origin(-ENOMEM);
+        if (strchr(id, '/') || *id == '.')
+                return err_origin(-EINVAL);
+        *ret = TAKE_PTR(id);
+        return 0;
 }
 
 static int note_problem(char ***problems, const char *build, int r, const char *reason)

@@ -34,6 +34,13 @@ enum {
 int store_read(const Root *root, const char *build, BuildManifest *ret, char **reterr);
 
 /*
+ * The id that a build of this description has: version, type, release and a
+ * digest of @identity, its build_manifest_identity(). Returns 0, -EINVAL if no directory could be
+ * called so, or another negative errno.
+ */
+int store_build_id(const BuildManifest *m, const char *identity, char **ret);
+
+/*
  * Makes a staging directory of a random name, mode 0700, and locks it; missing
  * directories above it are made, too.
  * @ret_path: in @root; the caller's. @ret_lock: keep it open as long as you work.

@@ -128,6 +128,30 @@ def importing(m):
     note(f"exit status and builds: {ends}")
 
 
+@story("a copy from a shared store killed 6 times: nothing or the whole build is there, and the next start has it")
+def copying(m):
+    rng = random.Random(f"{SEED} take")
+    note(f"SEED={SEED}")
+    time_of(m, "build")
+    os.makedirs(m.path("mnt"))
+    os.rename(m.path(STORE), m.path("mnt/fleet"))
+    shared = "--set=Store.Shared=/mnt/fleet"
+    left = []
+    for _ in range(6):
+        before = worker_runs(m, "take")
+        d = m.start(shared)
+        d.wait_for(lambda n=before: worker_runs(m, "take") > n, "the copy has begun")
+        time.sleep(rng.uniform(0, 0.15))
+        d.kill()
+        kill_all(m, rng)
+        clean(m)
+        left.append(len(m.builds()))
+        ends_ready(m, shared)
+        check_equal((len(m.builds()), m.compiled()), (1, 1), "builds, compiler runs")
+        empty(m)
+    note(f"builds that were left: {left}")
+
+
 def copies(m, n):
     """Older builds of the same purpose, whole ones."""
     base = m.path(f"{STORE}/builds/{m.builds()[0]}")
@@ -271,6 +295,23 @@ def full_link(m):
         pass
     failed(m, d)
     after(m, disk)
+
+
+@story("the disk is full, or nearly, for a copy from a shared store: said, nothing left; then there is room")
+def full_copy(m):
+    time_of(m, "build")
+    os.makedirs(m.path("mnt"))
+    os.rename(m.path(STORE), m.path("mnt/fleet"))
+    shared = "--set=Store.Shared=/mnt/fleet"
+    disk = Disk(m)
+    for spare in (0, 16384, 40000):
+        disk.fill(spare)
+        d = m.start("--set=Retry.Attempts=1", shared)
+        failed(m, d)
+        check("No space left on device, ignoring it" in d.log(), d.log())
+        disk.free()
+    ends_ready(m, shared)
+    check_equal((len(m.builds()), m.compiled()), (1, 1), "builds, compiler runs")
 
 
 @story("the disk has room for a part only, three sizes")

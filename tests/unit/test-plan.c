@@ -1140,6 +1140,92 @@ START_TEST(test_signing_words)
 }
 END_TEST
 
+static void share(BuildManifests *l, Machine *m, const char *version, const char *directory,
+                const Signer *signer)
+{
+        BuildManifest *b = add_build(m, version);
+
+        b->directory = str_format("%s/%s", directory, b->id);
+        if (signer)
+                ck_assert_int_eq(signer_copy(signer, &b->signer), 0);
+        ck_assert_int_eq(build_manifests_add(l, b), 0);
+        m->builds.n--;
+        m->facts.shared = l;
+}
+
+/* What a shared store has is a matter of where it is wanted, of the stores' order, and of signatures. */
+START_TEST(test_shared)
+{
+        _cleanup_machine_ Machine m;
+        _cleanup_(build_manifests_done) BuildManifests shared = {};
+
+        machine_init(&m);
+        make(&m);
+        ck_assert(m.plan.lacking && !m.plan.shared);
+
+        share(&shared, &m, "535.261.03", "/a", NULL);
+        share(&shared, &m, "550.1", "/b", NULL);
+        check_plan(&m, PLAN_LOADED_NONE, "publishing loading awaiting-devices");
+        ck_assert_str_eq(m.plan.shared->directory, "/a/build-535.261.03");
+        ck_assert_str_eq(reason_of(&m.plan, FSM_PUBLISH), "a copy of /a/build-535.261.03");
+
+        /* Without sources any version will do, of the first store that has one. */
+        m.source_judgement.code = CODE_SOURCE_MISSING;
+        make(&m);
+        ck_assert_str_eq(m.plan.shared->directory, "/a/build-535.261.03");
+        set_version(&m, "550.1");
+        make(&m);
+        ck_assert_str_eq(m.plan.shared->directory, "/b/build-550.1");
+        build_manifests_remove(&shared, m.plan.shared);
+        make(&m);
+        ck_assert(m.plan.lacking && !m.plan.shared);
+        ck_assert_int_eq(m.plan.code, CODE_SOURCE_MISSING);
+
+        /* Nobody looks there if the driver is loaded, if the store has a build, or when falling back. */
+        set_version(&m, "535.261.03");
+        m.facts.fall_back = true;
+        make(&m);
+        ck_assert(!m.plan.lacking && !m.plan.shared);
+        m.facts.fall_back = false;
+        (void)add_build(&m, "535.261.03");
+        make(&m);
+        ck_assert(!m.plan.lacking && !m.plan.shared && m.plan.build);
+        build_manifests_done(&m.builds);
+        add_all_loaded(&m, "535.261.03", true);
+        make(&m);
+        ck_assert(!m.plan.lacking && !m.plan.shared);
+}
+END_TEST
+
+START_TEST(test_shared_signatures)
+{
+        _cleanup_machine_ Machine m;
+        _cleanup_(build_manifests_done) BuildManifests shared = {};
+
+        machine_init(&m);
+        set_kernel(&m, "unsure");
+        share(&shared, &m, "535.261.03", "/a", NULL);
+        make(&m);
+        ck_assert(m.plan.lacking && !m.plan.shared);
+
+        /* The own one is refused by the kernel, that of the other store is not. */
+        (void)add_build(&m, "535.261.03");
+        share(&shared, &m, "535.261.03", "/b", &our_key);
+        make(&m);
+        ck_assert_int_eq(m.plan.code, CODE_OK);
+        ck_assert_ptr_null(m.plan.build);
+        ck_assert(!m.plan.sign && !m.plan.shared_is_base);
+        ck_assert_str_eq(m.plan.shared->directory, "/b/build-535.261.03");
+
+        /* With a key the first one will do: it is signed here. */
+        build_manifests_done(&m.builds);
+        set_key(&m, "ok");
+        make(&m);
+        ck_assert(m.plan.sign && m.plan.shared_is_base);
+        ck_assert_str_eq(m.plan.shared->directory, "/a/build-535.261.03");
+}
+END_TEST
+
 START_TEST(test_names)
 {
         for (PlanLoaded a = 0; a < _PLAN_LOADED_MAX; a++)
@@ -1170,4 +1256,5 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_other_parameters), UNIT_TEST(test_foreign_parameters), UNIT_TEST(test_wish),
                 UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
                 UNIT_LOOP(test_signing_loaded, ELEMENTSOF(signing_cases)), UNIT_TEST(test_signing_words),
-                UNIT_TEST(test_names), UNIT_TEST(test_services))
+                UNIT_TEST(test_shared), UNIT_TEST(test_shared_signatures), UNIT_TEST(test_names),
+                UNIT_TEST(test_services))
