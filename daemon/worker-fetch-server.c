@@ -130,8 +130,9 @@ static FetchOutcome get_file(
 
                 if (size == 0 || fetch_check_file(fd, checksum) != 0) {
                         r = get(f, &spec, "downloading the developer container", &why);
-                        if (r == -ENOSPC || r == -EDQUOT) /* others need the disk, too */
-                                (void)ftruncate(fd, 0);
+                        if ((r == -ENOSPC || r == -EDQUOT) && ftruncate(fd, 0) < 0)
+                                helper_say(HELPER_KEY_NOTE, "What has arrived cannot be removed: %s",
+                                                strerror(errno));
                         if (r)
                                 return outcome_of(f, url, r, why, ret_code);
                         if (fdatasync(fd) < 0)
@@ -169,7 +170,7 @@ static FetchOutcome from_url(Fetch *f, const char *url, Code *ret_code)
         _cleanup_close_ int fd = -EBADF;
         FetchOutcome outcome;
         Checksum checksum;
-        off_t size;
+        off_t size = 0;
         int r;
 
         outcome = get_checksum(f, url, &checksum, ret_code);
