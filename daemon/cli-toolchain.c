@@ -56,8 +56,8 @@ static int fetch(FetchRun *run, const Config *config)
         sigset_t set;
         int r;
 
-        /* What sd-event wants of those who wait for children. The other signals end this program, and it the
-         * worker. */
+        /* What sd-event wants of those who wait for children. Other signals end this program, and with it
+         * the fetch. */
         (void)sigemptyset(&set);
         (void)sigaddset(&set, SIGCHLD);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

@@ -37,7 +37,7 @@ static void on_line(void *userdata, const char *line)
                 f->handler.on_note(f->userdata, line);
 }
 
-static void on_exit_of_worker(void *userdata, const JobResult *result)
+static void on_exit_of_fetch(void *userdata, const JobResult *result)
 {
         DevFetch *f = userdata;
         Code code = code_from_exit_status(result->status);
@@ -46,7 +46,8 @@ static void on_exit_of_worker(void *userdata, const JobResult *result)
         if (code == _CODE_INVALID || (code == CODE_OK && !f->image))
                 code = CODE_INTERNAL;
         if (code != CODE_OK && !f->detail)
-                f->detail = str_format("The worker ended with %s %d.", result->signal ? "signal" : "status",
+                f->detail = str_format("nvidia-driverd-fetch ended with %s %d.",
+                                result->signal ? "signal" : "status",
                                 result->signal ? result->signal : result->status);
         f->handler.on_done(f->userdata, code, strempty(f->detail), f->image);
 }
@@ -55,9 +56,9 @@ static int push_arguments(char ***argv, const Root *root, const Config *config)
 {
         int r;
 
-        r = strv_push(argv, path_of_worker());
+        r = strv_push(argv, path_of_fetch());
         if (r == 0)
-                r = strv_push(argv, "fetch");
+                r = strv_push(argv, "container");
         if (r == 0)
                 r = strv_push(argv, root_is_host(root) ? "/" : root->prefix);
         if (r == 0)
@@ -75,7 +76,7 @@ static int push_arguments(char ***argv, const Root *root, const Config *config)
 int devfetch_start(JobPool *pool, const Root *root, const Config *config, const DevFetchHandler *handler,
                 void *userdata, DevFetch **ret)
 {
-        static const JobHandler job_handler = { .on_line = on_line, .on_exit = on_exit_of_worker };
+        static const JobHandler job_handler = { .on_line = on_line, .on_exit = on_exit_of_fetch };
         _cleanup_(devfetch_freep) DevFetch *f = calloc(1, sizeof(*f));
         _cleanup_strv_ char **argv = NULL;
         JobSpec spec = { .death_signal = SIGTERM, .log_fd = -EBADF };

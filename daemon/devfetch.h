@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Getting the developer container of this host: one run of the worker, on the
+ * Getting the developer container of this host: one run of nvidia-driverd-fetch, on the
  * event loop. Also where the image is in the cache already it is verified, and
  * that reads all of it: only for those who are about to build.
  */
@@ -30,7 +30,7 @@ typedef struct DevFetchHandler {
 /* Whether the configuration wants one at all. */
 bool devfetch_is_wanted(const Config *config);
 
-/* There is no limit of time: the worker ends what stands still. Returns 0 or a negative errno. */
+/* There is no limit of time: it ends what stands still. Returns 0 or a negative errno. */
 int devfetch_start(JobPool *pool, const Root *root, const Config *config, const DevFetchHandler *handler,
                 void *userdata, DevFetch **ret);
 

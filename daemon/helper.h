@@ -30,7 +30,7 @@
 #define HELPER_KEY_FINGERPRINT "fingerprint"
 #define HELPER_KEY_SIGNED      "signed" /* of its sign: a file */
 
-/* Of the worker's fetch: */
+/* Of nvidia-driverd-fetch: */
 #define HELPER_KEY_PROGRESS "progress" /* how far it is, for people */
 #define HELPER_KEY_IMAGE    "image"    /* path of the disk image, in the root */
 
@@ -78,9 +78,6 @@ Code worker_detach(char **arguments);
 
 /* worker-firmware.c */
 Code worker_firmware(char **arguments);
-
-/* worker-fetch.c */
-Code worker_fetch(char **arguments);
 
 /* worker-check.c, worker-holders.c, worker-probe.c, worker-shared.c, worker-store.c */
 Code worker_check(char **arguments);

@@ -15,6 +15,11 @@ static const char *configured(const char *variable, const char *fallback)
         return value && *value == '/' ? value : fallback;
 }
 
+const char *path_of_fetch(void)
+{
+        return configured("NVIDIA_DRIVERD_FETCH", PATH_FETCH);
+}
+
 const char *path_of_helper(void)
 {
         return configured("NVIDIA_DRIVERD_HELPER", PATH_HELPER);

@@ -2,7 +2,7 @@
 
 /*
  * nvidia-driverd-worker: what takes time on disk (digests, fsync, signatures,
- * copying, removing trees), on the network (a developer container) or in /proc (who holds the driver), and
+ * copying, removing trees) or in /proc (who holds the driver), and
  * the host's own modules, which libkmod finds and inserts. A program of its own beside the helper, because
  * it needs libraries and the helper must start at once.
  */
@@ -13,7 +13,6 @@ int main(int argc, char **argv)
 {
         static const HelperOperation operations[] = {
                 { "check", 2, "DIRECTORY TREE", worker_check },
-                { "fetch", 4, "ROOT STORE CHECKSUM STALL-USEC MIRROR...", worker_fetch },
                 { "firmware", 2, "SOURCE TARGET", worker_firmware },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The developer container: which one, from where, and what becomes of it when the server, the line, the disk or this
-program itself gives out half-way. The worker is the real one, the server is one that does as it is told."""
+program itself gives out half-way. The program is the real one, the server is one that does as it is told."""
 
 import bz2
 import contextlib
@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 
-from harness import STORE, Skip, check, check_equal, check_sanitizers, main, note, story, wait_until
+from harness import FETCH, STORE, Skip, check, check_equal, check_sanitizers, main, note, story, wait_until
 
 CACHE = f"{STORE}/toolchain"
 VERSION, BOARD = "4230.2.3", "amd64-usr"
@@ -143,7 +143,7 @@ def host(m, os_release=OS_RELEASE, group="stable"):
 
 
 def command(m, *mirrors, checksum="", stall=2_000_000, root=None):
-    return [os.environ["NVIDIA_WORKER"], "fetch", root or m.root, f"/{STORE}", checksum, str(stall), *mirrors]
+    return [FETCH, "container", root or m.root, f"/{STORE}", checksum, str(stall), *mirrors]
 
 
 def environment():

@@ -49,6 +49,7 @@ CORE_USES = {
     "nvidia_drm": ["nvidia", "nvidia_modeset"],
 }
 OUR_FILES = ["nvidia.ko", "nv-linux.o", "nvidia-uvm.ko", "nvidia-modeset.ko", "nv-modeset-linux.o", "module.lds", "build.log"]
+FETCH = os.path.join(os.path.dirname(os.environ.get("NVIDIA_WORKER", "/")), "nvidia-driverd-fetch")
 PATIENCE = 120.0  # seconds that a loaded machine gets for anything that must happen
 SLACK = 60.0  # what it may add to something that has a limit; how fast things are is measured elsewhere
 
@@ -539,6 +540,7 @@ class Machine:
                    REAL_HELPER=os.environ["NVIDIA_HELPER"],
                    NVIDIA_DRIVERD_HELPER=os.path.join(HERE, "fake-helper"),
                    NVIDIA_DRIVERD_WORKER=os.path.join(HERE, "fake-worker"),
+                   NVIDIA_DRIVERD_FETCH=FETCH,
                    NVIDIA_DRIVERD_KEEPER=os.environ["NVIDIA_KEEPER"],
                    NVIDIA_DRIVERD_DAEMON=os.environ["NVIDIA_DRIVERD"])
         env.update(more)

@@ -134,6 +134,7 @@ START_TEST(test_paths)
         } paths[] = {
                 { "NVIDIA_DRIVERD_HELPER", PATH_HELPER, path_of_helper },
                 { "NVIDIA_DRIVERD_WORKER", PATH_WORKER, path_of_worker },
+                { "NVIDIA_DRIVERD_FETCH", PATH_FETCH, path_of_fetch },
                 { "NVIDIA_DRIVERD_DAEMON", PATH_DRIVERD, path_of_daemon },
         };
         const char *variable = paths[_i].variable, *fallback = paths[_i].fallback;

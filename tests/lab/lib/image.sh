@@ -3,7 +3,7 @@
 
 IMAGE_PACKAGES=(
         systemd systemd-sysv udev kmod dbus procps usr-is-merged
-        libsystemd0 libkmod2 libudev1 libinih1 libjansson4 libssl3 libxxhash0 libarchive13 libmount1
+        libsystemd0 libkmod2 libudev1 libinih1 libjansson4 libssl3 libxxhash0 libarchive13 libcurl4 libmount1
 )
 
 # What a story may want when it compiles inside the machine.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by the worker-fetch*.c files only. */
+/* Shared by the fetch*.c files only. */
 
 #include "base/root.h"
 #include "helper.h"
@@ -40,17 +40,17 @@ typedef enum FetchOutcome {
         FETCH_FATAL,     /* nothing that another mirror could do better; the code says */
 } FetchOutcome;
 
-/* worker-fetch.c */
+/* fetch.c */
 /* What is being done from now on, to so many bytes (0: not known). */
 void fetch_begin(Fetch *f, const char *doing, uint64_t total);
 void fetch_progress(void *userdata, uint64_t done, uint64_t total);
 void fetch_reason(Fetch *f, const char *format, ...) _printf_(2, 3);
 FetchOutcome fetch_fatal(Fetch *f, const char *what, int r, Code *ret_code);
 
-/* worker-fetch-server.c: a directory or a file of a server. */
+/* fetch-server.c: a directory or a file of a server. */
 FetchOutcome fetch_from_server(Fetch *f, const char *mirror, Code *ret_code);
 
-/* worker-fetch-image.c: the cache. */
+/* fetch-image.c: the cache. */
 
 /* The image that is there already, if it is good; a bad one is removed. Returns 0 or a negative errno. */
 int fetch_find_image(Fetch *f);

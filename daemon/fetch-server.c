@@ -14,8 +14,8 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "fetch.h"
 #include "sys/download.h"
-#include "worker-fetch.h"
 
 enum {
         STILL_MAX = 4,      /* attempts in a row that bring nothing */

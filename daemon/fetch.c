@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * fetch: the developer container of this Flatcar host, as a plain disk image
+ * nvidia-driverd-fetch: the developer container of this Flatcar host, as a plain disk image
  * in the cache. One that is there and good is the answer, and nobody is asked.
  * Otherwise the mirrors are tried in their order; only what has the right
  * digest is ever decompressed.
  *
  * Killed at any instant it leaves a download that the next run continues, or a
  * good image; SIGTERM needs no handler.
+ *
+ * A program of its own, because libcurl brings two dozen libraries that the worker would load for every
+ * little thing.
  */
 
 #include <fcntl.h>
@@ -15,9 +18,9 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "fetch.h"
 #include "sys/clock.h"
 #include "sys/storelock.h"
-#include "worker-fetch.h"
 
 enum { RELEASE_MAX = 64 * 1024, MB = 1000 * 1000 };
 #define LOCK_LIMIT (10 * USEC_PER_MINUTE)
@@ -281,7 +284,7 @@ static Code run(Fetch *f, const char *store, char **mirrors)
 }
 
 /* @arguments: root, store in it, checksum or "", what a download may stand still, mirrors. */
-Code worker_fetch(char **arguments)
+static Code container(char **arguments)
 {
         _cleanup_(fetch_done) Fetch f = { .directory_fd = -EBADF, .lock_fd = -EBADF };
         int r;
@@ -294,4 +297,13 @@ Code worker_fetch(char **arguments)
         }
         r = root_new(arguments[0], &f.root);
         return r ? fatal(arguments[0], r) : run(&f, arguments[1], arguments + 4);
+}
+
+int main(int argc, char **argv)
+{
+        static const HelperOperation operations[] = {
+                { "container", 4, "ROOT STORE CHECKSUM STALL-USEC MIRROR...", container },
+        };
+
+        return helper_main("nvidia-driverd-fetch", operations, ELEMENTSOF(operations), argc, argv);
 }

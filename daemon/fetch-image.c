@@ -16,9 +16,9 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "fetch.h"
 #include "sys/decompress.h"
 #include "sys/digest.h"
-#include "worker-fetch.h"
 
 enum { MANIFEST_MAX = 16 * 1024 };
 
