@@ -11,7 +11,6 @@
  */
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <time.h>
@@ -27,6 +26,7 @@
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 #include "sys/storelock.h"
+#include "sys/treeremove.h"
 #include "worker-signature.h"
 #include "worker-store.h"
 
@@ -307,26 +307,30 @@ static bool may_be_removed(const char *path)
                name[1] && !streq(name, "/.") && !streq(name, "/..") && !strstr(path, "/../");
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static void tell_left(void *userdata, const char *name, int error)
 {
-        if (remove(path) < 0 && errno != ENOENT)
-                helper_say(HELPER_KEY_DETAIL, "%s: %s", path, strerror(errno));
-        return 0;
+        helper_say(HELPER_KEY_DETAIL, "%s: %s: %s", (const char *)userdata, name,
+                        error == EXDEV || error == EBUSY ? "something is mounted there" : strerror(error));
 }
 
 static Code discard(const char *path)
 {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct stat st;
+        const char *name = strrchr(path, '/') + 1;
+        _cleanup_free_ char *parent = strndup(path, (size_t)(name - 1 - path));
+        _cleanup_close_ int staging = -EBADF, fd = -EBADF;
+        int r;
 
+        staging = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -EBADF;
+        if (staging < 0)
+                return errno == ENOENT ? CODE_OK : worker_store_error(path, parent ? -errno : -ENOMEM);
+        fd = openat(staging, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         /* It was free when the caller looked. Who took it since then keeps it. */
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
                 helper_say(HELPER_KEY_DETAIL, "%s is in use, leaving it", path);
                 return CODE_OK;
         }
-        if (nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-                return worker_store_error(path, -errno);
-        return lstat(path, &st) == 0 ? CODE_STORE_FAILED : CODE_OK;
+        r = treeremove(staging, name, tell_left, (void *)(uintptr_t)path);
+        return r < 0 ? worker_store_error(path, r) : r == 0 ? CODE_OK : CODE_STORE_FAILED;
 }
 
 Code worker_discard(char **arguments)

@@ -308,6 +308,15 @@ def send_uevent(root, action, devpath, name, minor):
 # --- the machine ------------------------------------------------------------------------------------------
 
 
+def remove_tree(directory):
+    """shutil.rmtree goes through mounts, and a bind mount may be all of this machine."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        inside = [x for x in (line.split()[4] for line in f) if f"{x}/".startswith(f"{directory}/")]
+    if inside:
+        raise Failed(f"{directory} is left, something is mounted there: {inside}")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 class Machine:
     def __init__(self, gpus=1, tree=True):
         # Short, because unix sockets live in it; physical, because the product prints physical paths.
@@ -583,7 +592,7 @@ class Machine:
         if keep and "KEEP" in os.environ:
             print(f"# kept: {self.root}")
         else:
-            shutil.rmtree(self.root, ignore_errors=True)
+            remove_tree(self.root)
 
 
 class _Fd:
