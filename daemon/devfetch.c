@@ -15,11 +15,6 @@ struct DevFetch {
         char *detail, *image;
 };
 
-bool devfetch_is_wanted(const Config *config)
-{
-        return streq(strempty(config->toolchain_root), TOOLCHAIN_CONTAINER);
-}
-
 static void on_line(void *userdata, const char *line)
 {
         DevFetch *f = userdata;

@@ -27,9 +27,6 @@ typedef struct DevFetchHandler {
         void (*on_done)(void *userdata, Code code, const char *detail, const char *image);
 } DevFetchHandler;
 
-/* Whether the configuration wants one at all. */
-bool devfetch_is_wanted(const Config *config);
-
 /* There is no limit of time: it ends what stands still. Returns 0 or a negative errno. */
 int devfetch_start(JobPool *pool, const Root *root, const Config *config, const DevFetchHandler *handler,
                 void *userdata, DevFetch **ret);

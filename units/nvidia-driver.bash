@@ -8,9 +8,9 @@ __nvidia_driver_settings='
         Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware= Driver.Fallback=
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
-        Toolchain.Root= Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
+        Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec= Store.KeepTrees=
+        Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.Include= Devices.Exclude= Devices.TakeOver= Devices.CreateNodes= Devices.CreateOnHost=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=

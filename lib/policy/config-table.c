@@ -16,7 +16,7 @@ const ConfigSection config_sections[] = {
         { "Driver", "Which driver, and which of its modules." },
         { "Kernel", "The kernel that the driver is built for." },
         { "Build", "How the driver is compiled and linked." },
-        { "Toolchain", "The tools to build with, on a host that has no compiler." },
+        { "Toolchain", "What nvidia-driver toolchain fetch gets: Flatcar's developer container, for hosts without a compiler." },
         { "Signing", "The key that modules are signed with. Without one they are not signed." },
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
@@ -105,12 +105,6 @@ const ConfigKey config_keys[] = {
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
 
-        KEY("Toolchain", "Root", CONFIG_TOOLCHAIN, toolchain_root, "",
-                        "A directory or a disk image with a system that has a compiler, make and binutils: kernel tree and "
-                        "driver are compiled and linked inside of it. It is only read. An image has a file system, or a "
-                        "partition table and one partition with a system. Kernel trees are searched in it too, after "
-                        "those of the host. developer-container is the image that Flatcar makes for each release, see "
-                        "Mirror=. If empty, the host's own tools are used."),
         KEY("Toolchain", "Mirror", CONFIG_MIRRORS, toolchain_mirrors, "",
                         "Where the developer container of this release of Flatcar is: directories, or directories of a server, "
                         "which are tried in this order, or the file itself. %c is the channel (stable), %b the board (amd64-usr), "
@@ -153,10 +147,6 @@ const ConfigKey config_keys[] = {
         KEY("Store", "SharedTimeoutSec", CONFIG_SPAN, store_shared_timeout, "15s",
                         "How long a shared directory may take to tell what it has, and ten times that for a copy. A mount that "
                         "does not answer is left out after that."),
-        KEY("Store", "KeepTrees", CONFIG_BOOL, store_keep_trees, "yes",
-                        "Whether a kernel tree that was prepared from sources is kept in the store, some 70 MB, so that the "
-                        "next build for that kernel takes neither the sources nor the time. Keep= counts for them, too. With no, "
-                        "kept ones are not used, and removed with the builds that are too many."),
 
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "
