@@ -8,6 +8,8 @@
 . "$LAB/lib/apt.sh"
 # shellcheck source=lib/kernel.sh
 . "$LAB/lib/kernel.sh"
+# shellcheck source=lib/strict.sh
+. "$LAB/lib/strict.sh"
 # shellcheck source=lib/driver.sh
 . "$LAB/lib/driver.sh"
 # shellcheck source=lib/image.sh

@@ -2,7 +2,7 @@
 # Kernels of the lab: which ones, their build trees, and what the machine gets of them.
 #
 # A kernel is named by series ("6.1", "6.12": the newest build that Debian 12 or its backports have) or by release
-# ("6.1.0-50-amd64": this very one, for stories about kernel upgrades).
+# ("6.1.0-50-amd64": this very one, for stories about kernel upgrades), or "strict", see strict.sh.
 
 # Modules that the machine needs or that a story may want; dependencies come along by themselves.
 # nouveau is there for a real conflict, vfio-pci for another one, the net filter ones for a Docker engine.
@@ -16,6 +16,10 @@ KERNEL_MODULES=(
 # Sets KV (release), KIMAGE, KHEADERS (package=version).
 kernel_select() {
         local name=$1 version
+        if [[ $name == strict ]]; then
+                strict_select
+                return 0
+        fi
         if [[ $name =~ ^[0-9]+\.[0-9]+$ ]]; then
                 version=$(apt_version linux-image-amd64 "$name.")
                 KV=$(apt_depends "linux-image-amd64=$version" 'linux-image-[0-9].*')
@@ -46,6 +50,10 @@ kernel_find() {
 # Prints a directory laid out like the root of a machine with the headers installed: usr/src, usr/lib, lib/modules/KV/build.
 kernel_headers() {
         kernel_find "$1"
+        if [[ $1 == strict ]]; then
+                printf '%s/headers\n' "$(strict_kernel)"
+                return 0
+        fi
         cache_entry "headers-$KV" "$(digest <<<"$KHEADERS 1")" kernel_build_headers "$KV" "$KHEADERS"
 }
 
@@ -74,20 +82,26 @@ kernel_build_headers() {
 
 # Prints a directory with vmlinuz, root/ (usr/lib/modules/KV) and root.cpio.
 kernel_guest() {
-        local headers key
+        local headers key strict=''
         kernel_find "$1"
+        [[ $1 != strict ]] || strict=$(strict_kernel)
         headers=$(kernel_headers "$1")
-        key=$(digest <<<"$KIMAGE ${KERNEL_MODULES[*]} $(digest_tree "$LAB" simgpu lib/kernel.sh)")
-        cache_entry "kernel-$KV" "$key" kernel_build_guest "$KV" "$KIMAGE" "$headers"
+        key=$(digest <<<"$KIMAGE $strict ${KERNEL_MODULES[*]} $(digest_tree "$LAB" simgpu lib/kernel.sh)")
+        cache_entry "kernel-$KV" "$key" kernel_build_guest "$KV" "$KIMAGE" "$headers" "$strict"
 }
 
 kernel_build_guest() {
-        local dir=$1 kv=$2 image=$3 headers=$4 full to name path
+        local dir=$1 kv=$2 image=$3 headers=$4 strict=$5 full to name path
         full=$dir/full
         to=$dir/root/usr/lib/modules/$kv
-        mkdir -- "$full"
-        apt_unpack "$full" "$image"
-        mv -- "$full/boot/vmlinuz-$kv" "$dir/vmlinuz"
+        if [[ -n $strict ]]; then
+                cp -a -- "$strict/full" "$full"
+                cp -- "$strict/vmlinuz" "$dir/vmlinuz"
+        else
+                mkdir -- "$full"
+                apt_unpack "$full" "$image"
+                mv -- "$full/boot/vmlinuz-$kv" "$dir/vmlinuz"
+        fi
         depmod -b "$full" "$kv"
 
         mkdir -p -- "$to"
@@ -104,6 +118,11 @@ kernel_build_guest() {
         cp -- "$LAB/simgpu"/* "$dir/simgpu/"
         # Type information for BPF is made from debug information, and pahole fails where there is none.
         make -C "$headers/lib/modules/$kv/build" M="$dir/simgpu" KCFLAGS='-g0 -Werror' CONFIG_DEBUG_INFO_BTF_MODULES= modules
+        if [[ -n $strict ]]; then
+                for path in "$dir/simgpu"/*.ko; do
+                        "$strict/sign-file" sha256 "$strict/signing/key.pem" "$strict/signing/cert.pem" "$path"
+                done
+        fi
         cp -- "$dir/simgpu/simgpu.ko" "$to/updates/"
         # Not where depmod finds it: the kernel's own nouveau is what udev loads.
         mkdir -p -- "$dir/root/usr/lib/lab"

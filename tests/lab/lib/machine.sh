@@ -14,7 +14,7 @@ MACHINE_WINDOW=768
 machine_usage() {
         cat >&2 <<END
 options:
-  --kernel 6.1|6.12|RELEASE   kernel to boot (6.1)
+  --kernel 6.1|6.12|strict|RELEASE  kernel to boot (6.1); strict: one of ours that loads only what is signed with /lab/strict/key.pem
   --gpus N                    simulated boards, 0 to 16 (1)
   --disk                      root on an ext4 disk instead of the initramfs
   --driver real|open|standin|none  whose package the daemon finds in its store: NVIDIA's, its open modules, the stand-in (real)
@@ -82,6 +82,7 @@ machine_options() {
         [[ $GPUS =~ ^[0-9]+$ && $GPUS -le 16 ]] || die "--gpus: a number from 0 to 16, not $GPUS"
         [[ $TIMEOUT =~ ^[0-9]+$ ]] || die "--timeout: seconds, not $TIMEOUT"
         [[ $MACHINE_RAM =~ ^[0-9]+$ && $MACHINE_RAM -ge 512 && $MACHINE_RAM -le 2400 ]] || die "--memory: 512 to 2400, not $MACHINE_RAM"
+        [[ $KERNEL != strict || $DISK == no ]] || die "the strict kernel has no disk: neither --disk nor --toolchain"
         [[ $DRIVER =~ ^(real|open|standin|none)$ ]] || die "--driver: real, open, standin or none, not $DRIVER"
 }
 
@@ -206,6 +207,11 @@ machine_overlay() {
                 openssl req -new -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=Lab Module Key' \
                         -keyout "$to/lab/signing/key.pem" -out "$to/lab/signing/cert.pem" 2>/dev/null
                 chmod 0600 "$to/lab/signing/key.pem"
+        fi
+
+        # The key that the strict kernel has built in.
+        if [[ $KERNEL == strict ]]; then
+                cp -a -- "$(strict_kernel)/signing" "$to/lab/strict"
         fi
 
         for pair in "${FILES[@]}"; do
