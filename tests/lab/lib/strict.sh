@@ -25,38 +25,42 @@ strict_kernel() {
 }
 
 strict_build() {
-        local dir=$1 kv=$2 package=$3 work=$1/work source=$1/work/source out=$1/work/out headers=$1/headers/usr/src/linux-headers-$2
-        mkdir -p -- "$source" "$out/certs" "$dir/signing" "$headers" "$dir/headers/lib/modules/$kv"
-        apt_unpack "$work/deb" "$package"
-        tar -C "$source" --strip-components=1 -xf "$work/deb/usr/src/$STRICT_SOURCE.tar.xz"
-        rm -rf -- "$work/deb"
+        local dir=$1 kv=$2 package=$3 source=$1/source headers=$1/headers/usr/src/linux-headers-$2
+        mkdir -p -- "$source/certs" "$dir/signing" "$headers" "$dir/headers/lib/modules/$kv"
+        apt_unpack "$dir/deb" "$package"
+        tar -C "$source" --strip-components=1 -xf "$dir/deb/usr/src/$STRICT_SOURCE.tar.xz"
+        rm -rf -- "$dir/deb"
 
         openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=Lab Strict Key' \
                 -keyout "$dir/signing/key.pem" -out "$dir/signing/cert.pem" 2>/dev/null
         chmod 0600 "$dir/signing/key.pem"
-        cat -- "$dir/signing"/{key,cert}.pem >"$out/certs/lab.pem"
+        cat -- "$dir/signing"/{key,cert}.pem >"$source/certs/lab.pem"
 
-        # The same source gives the same version text.
+        # Inside the source all paths are relative, wherever this is: to ccache, where there is one, a second build is the first one again.
+        if [[ -d /usr/lib/ccache ]]; then
+                # The kernel's compiler lists the files that it read: nothing has to be preprocessed to know them.
+                export PATH=/usr/lib/ccache:$PATH CCACHE_DEPEND=1
+        fi
         export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
         strict_make() {
-                make -C "$source" O="$out" -j"${NVIDIA_DRIVERD_LAB_JOBS:-$(nproc)}" "$@"
+                make -C "$source" -j"${NVIDIA_DRIVERD_LAB_JOBS:-$(nproc)}" "$@"
         }
         strict_make KCONFIG_ALLCONFIG="$LAB/strict/config" allnoconfig
-        strict_check_config "$out/.config"
+        strict_check_config "$source/.config"
         strict_make bzImage modules
-        [[ $(<"$out/include/config/kernel.release") == "$kv" ]] || die "this source makes $(<"$out/include/config/kernel.release"), not $kv"
+        [[ $(<"$source/include/config/kernel.release") == "$kv" ]] || die "this source makes $(<"$source/include/config/kernel.release"), not $kv"
 
         strict_make INSTALL_MOD_PATH="$dir/full" INSTALL_MOD_STRIP=1 modules_install
         rm -f -- "$dir/full/lib/modules/$kv"/{build,source}
         # make's own expression
         # shellcheck disable=SC2016
         strict_make run-command KBUILD_RUN_COMMAND='$(srctree)/scripts/package/install-extmod-build '"$headers"
-        cp -- "$out/.config" "$headers/.config"
+        cp -- "$source/.config" "$headers/.config"
         ln -s "../../../usr/src/linux-headers-$kv" "$dir/headers/lib/modules/$kv/build"
         ln -s "../../../usr/src/linux-headers-$kv" "$dir/headers/lib/modules/$kv/source"
-        cp -- "$out/arch/x86/boot/bzImage" "$dir/vmlinuz"
-        cp -- "$out/scripts/sign-file" "$dir/sign-file"
-        rm -rf -- "$work"
+        cp -- "$source/arch/x86/boot/bzImage" "$dir/vmlinuz"
+        cp -- "$source/scripts/sign-file" "$dir/sign-file"
+        rm -rf -- "$source"
 }
 
 # kconfig drops what its dependencies do not allow, without a word.

@@ -47,13 +47,21 @@ check "before anything is tried: an emulated machine gets 15 s" test "$took" -lt
 check "the build is named" grep -q "build $unsigned is not signed" <(journal)
 check "the remedy is told" grep -q 'Next step: Set Key= and Certificate=' <(journal)
 check "nothing was loaded" no_nvidia_module
-check_not "the kernel says the same" insmod "$builds/$unsigned/nvidia.ko"
+insmod "$builds/$unsigned/nvidia-uvm.ko" 2>/tmp/out
+check "the kernel says the same" grep -q 'Key was rejected\|Required key not available' /tmp/out
 
 use_key /lab/signing
 refused
 check "wrongly signed: signature-required" test "$status" = 50
+check "before anything is tried" test "$took" -lt 15000
 check "the key is named" grep -q "the kernel does not have the key of 'Lab Module Key'" <(journal)
+check "the remedy is told again" test "$(journal | grep -c 'Next step: Set Key= and Certificate=')" -ge 2
 check "nothing was loaded" no_nvidia_module
+mkdir /tmp/wrong
+cp "$builds/$unsigned/nvidia-uvm.ko" /tmp/wrong/
+check "signed with it all the same" quietly "$worker" sign /tmp/wrong sha256 /lab/signing/key.pem /lab/signing/cert.pem ''
+insmod /tmp/wrong/nvidia-uvm.ko 2>/tmp/out
+check "the kernel says the same" grep -q 'Key was rejected\|Required key not available' /tmp/out
 
 use_key /lab/strict
 before=$(now_ms)
@@ -85,11 +93,13 @@ check "our check finds it: build-mismatch" test $? = 24
 note "$(cat /tmp/out)"
 check "and says what it lacks, and what the kernel has" grep -q "nvidia.ko: .*its vermagic is '', the kernel's '$running " /tmp/out
 check "it is no build" test -z "$(ls /tmp/old/builds)"
-check "forced past it: signed with the kernel's own key" "$worker" sign /tmp/old/build sha256 /lab/strict/key.pem /lab/strict/cert.pem ''
+check "forced past it: signed with the kernel's own key" quietly "$worker" sign /tmp/old/build sha256 /lab/strict/key.pem /lab/strict/cert.pem ''
 insmod /tmp/old/build/nvidia.ko 2>/tmp/out
 check "the kernel does not take it" test $? != 0
 check "for its format, not for its signature" grep -qi 'invalid module format\|exec format' /tmp/out
+note "$(cat /tmp/out)"
 check "nothing was loaded" no_nvidia_module
+modprobe drm
 check "the right one goes in by hand, too" insmod "$builds/$signed/nvidia.ko"
 rmmod nvidia
 finish
