@@ -1,5 +1,5 @@
 #!/bin/bash
-# machine: --kernel strict --driver none --package strict=standin --signing-key --timeout 480
+# machine: --kernel strict --driver none --package strict --signing-key --timeout 540
 # A kernel that loads nothing unsigned and forces nothing (as Flatcar, and stricter): what is unsigned or signed by a key that it does not
 # have is refused before it is tried; signed with its own key it comes to READY. A module linked by the old rule (without the kernel's
 # common object, trap T1) has no vermagic: our check finds it, and the kernel agrees.
