@@ -77,6 +77,14 @@ static int note_problem(char ***problems, const char *build, int r, const char *
         return err_trace(strv_pushf(problems, "%s/" MANIFEST_NAME ": %s", build, strna(reason)));
 }
 
+/* A link that leads nowhere is one. */
+static bool has_entry(const Root *root, const char *path)
+{
+        _cleanup_close_ int fd = -EBADF;
+
+        return root_open(root, path, O_PATH | O_NOFOLLOW, &fd) == 0;
+}
+
 int store_list(const Root *root, const char *directory, BuildManifests *ret, char ***ret_problems)
 {
         _cleanup_free_ char *builds = NULL;
@@ -102,6 +110,8 @@ int store_list(const Root *root, const char *directory, BuildManifests *ret, cha
                 r = store_read(root, path, &m, &reason);
                 if (r == 0)
                         r = build_manifests_add(&list, &m);
+                else if (r == STORE_E_ABSENT && !has_entry(root, path))
+                        r = 0; /* retired since the directory was read */
                 else if (r > 0)
                         r = note_problem(&problems, path, r, reason);
                 build_manifest_done(&m);
