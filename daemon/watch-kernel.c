@@ -5,9 +5,10 @@
  * (facility 0): the log is open for writing to programs too, and a line of
  * theirs is no reason to refuse an unload.
  *
- * A storm of messages must not stall the loop: so many records are read per
- * wake-up, after everything else that waits, and what is overwritten meanwhile
- * is lost. The complaint is made once per wake-up, never per line.
+ * A storm of messages must not stall the loop, and neither must the past, which
+ * may be a whole log: so many records are read per turn, after everything else
+ * that waits, and what is overwritten meanwhile is lost. The complaint is made
+ * once per turn, never per line.
  *
  * Until the reader has caught up with the log ("the past") nothing is said
  * line by line: those errors were another daemon's to report. What of them
@@ -22,14 +23,14 @@
 #include "sys/pci.h"
 
 enum {
-        RECORDS_PER_WAKEUP = 256,
+        RECORDS_PER_TURN = 32,
         RECORDS_PER_VETO = 100000, /* a whole log of 16 MB; a stop must not wait for a storm to end */
         PRIORITY = SD_EVENT_PRIORITY_NORMAL + 20,
 };
 
 struct KernelWatch {
         Kmsg *log;
-        sd_event_source *source, *timer;
+        sd_event_source *source, *rest, *timer;
         GpuFaults faults;
         bool caught_up;
         bool changed; /* since the last complaint */
@@ -82,12 +83,13 @@ static void end_reading(Manager *m, const char *why)
                         "The kernel log cannot be read any more: %s. Errors of GPUs will not be noticed.",
                         why);
         w->source = sd_event_source_disable_unref(w->source);
+        w->rest = sd_event_source_disable_unref(w->rest);
         w->log = kmsg_free(w->log);
         catch_up(m);
 }
 
-/* Up to @max records. */
-static void drain(Manager *m, unsigned max)
+/* Up to @max records. Returns whether there may be more. */
+static bool drain(Manager *m, unsigned max)
 {
         KernelWatch *w = m->kernel_watch;
         KmsgRecord record;
@@ -106,6 +108,7 @@ static void drain(Manager *m, unsigned max)
                 end_reading(m, "it has ended");
         else if (r < 0)
                 end_reading(m, strerror(-r));
+        return w->log && r != KMSG_E_AGAIN;
 }
 
 static void report_one(Manager *m, const GpuFault *g, unsigned count)
@@ -188,19 +191,62 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* A turn's worth of records. What is left then may wait in our own buffer, where it wakes nobody up: it gets
+ * a turn of its own. */
+static void read_on(Manager *m)
+{
+        KernelWatch *w = m->kernel_watch;
+        bool more = drain(m, RECORDS_PER_TURN);
+
+        if (w->rest && sd_event_source_set_enabled(w->rest, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF) < 0)
+                end_reading(m, "out of memory");
+        if (w->caught_up)
+                look(m);
+}
+
 static int on_kmsg(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        Manager *m = userdata;
-
-        drain(m, RECORDS_PER_WAKEUP);
-        if (m->kernel_watch->caught_up)
-                look(m);
+        read_on(userdata);
         return 0;
 }
 
+static int on_rest(sd_event_source *source, void *userdata)
+{
+        read_on(userdata);
+        return 0;
+}
+
+static int add_sources(Manager *m, KernelWatch *w)
+{
+        int r;
+
+        r = sd_event_add_io(m->event, &w->source, kmsg_fd(w->log), EPOLLIN, on_kmsg, m);
+        if (r >= 0)
+                r = sd_event_source_set_priority(w->source, PRIORITY);
+        /* At once, too: a log with nothing in it wakes nobody up, and then the past is over already. */
+        if (r >= 0)
+                r = sd_event_add_defer(m->event, &w->rest, on_rest, m);
+        if (r >= 0)
+                r = sd_event_source_set_priority(w->rest, PRIORITY);
+        return r < 0 ? err_origin(r) : 0;
+}
+
+static KernelWatch *watch_free(KernelWatch *w)
+{
+        if (!w)
+                return NULL;
+        sd_event_source_disable_unref(w->timer);
+        sd_event_source_disable_unref(w->rest);
+        sd_event_source_disable_unref(w->source);
+        kmsg_free(w->log);
+        free(w);
+        return NULL;
+}
+DEFINE_CLEANUP(KernelWatch, watch_free);
+
 void watch_kernel_start(Manager *m)
 {
-        _cleanup_free_ KernelWatch *w = NULL;
+        _cleanup_(watch_freep) KernelWatch *w = NULL;
         const char *why = "out of memory";
         int r = -ENOMEM;
 
@@ -209,36 +255,19 @@ void watch_kernel_start(Manager *m)
         w = calloc(1, sizeof(*w));
         if (w)
                 r = kmsg_open(m->root, &w->log, &why);
-        if (r == 0) {
-                r = sd_event_add_io(m->event, &w->source, kmsg_fd(w->log), EPOLLIN, on_kmsg, m);
-                if (r >= 0)
-                        r = sd_event_source_set_priority(w->source, PRIORITY);
-        }
-        if (r == 0) {
+        if (r == 0)
+                r = add_sources(m, w);
+        if (r == 0)
                 m->kernel_watch = TAKE_PTR(w);
-                /* A log with nothing in it wakes nobody up: then the past is over already. */
-                drain(m, RECORDS_PER_WAKEUP);
-                return;
-        }
-        log_notice(m->log, "The kernel log cannot be watched: %s. Errors of GPUs will not be noticed.",
-                        r < 0 ? strerror(-r) : why);
-        if (w) {
-                sd_event_source_disable_unref(w->source);
-                kmsg_free(w->log);
-        }
+        else
+                log_notice(m->log,
+                                "The kernel log cannot be watched: %s. Errors of GPUs will not be noticed.",
+                                r < 0 ? strerror(-r) : why);
 }
 
 void watch_kernel_stop(Manager *m)
 {
-        KernelWatch *w = m->kernel_watch;
-
-        if (!w)
-                return;
-        sd_event_source_disable_unref(w->timer);
-        sd_event_source_disable_unref(w->source);
-        kmsg_free(w->log);
-        free(w);
-        m->kernel_watch = NULL;
+        m->kernel_watch = watch_free(m->kernel_watch);
 }
 
 /* NULL if nothing speaks against an unload. */
@@ -249,7 +278,7 @@ static char *veto(Manager *m)
         char *text = NULL;
 
         /* What the kernel said a moment ago counts too, and so does what was said before we came. */
-        drain(m, RECORDS_PER_VETO);
+        (void)drain(m, RECORDS_PER_VETO);
         catch_up(m);
         heal(m);
         if (pci_read_gpus(m->root, &gpus) == 0 &&

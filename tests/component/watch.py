@@ -195,6 +195,25 @@ def past(m):
     m.check_gone()
 
 
+@story("the past is longer than a turn of the loop reads: all of it is read, with nobody to wake the daemon up")
+def long_past(m):
+    log = Kmsg(m)
+    d = ready(m)
+    d.kill()
+    for n in (32, 64, 150):
+        log.say(LOADED, ago=500)
+        for i in range(n - 2):
+            log.say(f"usb 1-1: line {i}", ago=450)
+        log.xid(79, FALLEN, ago=400)
+        d = ready(m)
+        wait_state(m, d, "degraded", "gpu-lost")
+        # Caught up: what comes now is said.
+        log.xid(31, "Ch 1")
+        d.wait_for(lambda: "Xid 31" in d.log(), "a message after the past")
+        d.send(signal.SIGTERM)
+        check_equal(d.wait(), 48, "exit status")
+
+
 @story("an error of a moment ago is still one after a restart")
 def recent(m):
     log = Kmsg(m)
