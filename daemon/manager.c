@@ -167,7 +167,8 @@ static void enter(Manager *m)
                 watch_kernel_show(m);
                 manager_fallback_ready(m);
                 manager_health_show(m);
-                stage_devices_look(m);
+                /* They were looked at a moment ago. */
+                stage_devices_soon(m);
                 return;
         case FSM_DEGRADED:
                 manager_progress(m, NULL);
@@ -257,23 +258,24 @@ static int dispatch(sd_event_source *source, void *userdata)
 {
         Manager *m = userdata;
 
-        while (m->n_queue > 0) {
-                FsmEvent event = m->queue[0];
-                FsmState before = m->fsm.state;
-                FsmActions actions;
+        FsmEvent event = m->queue[0];
+        FsmState before = m->fsm.state;
+        FsmActions actions;
 
-                memmove(m->queue, m->queue + 1, --m->n_queue * sizeof(*m->queue));
-                fsm_step(&m->fsm, &event, manager_now(m), &actions);
-                if (m->fsm.state != before) {
-                        m->since_realtime = now_realtime_usec();
-                        m->state_timer = sd_event_source_disable_unref(m->state_timer);
-                        manager_face_state(m, before);
-                        bus_state_changed(m->bus);
-                }
-                for (unsigned i = 0; i < actions.n; i++)
-                        perform(m, &actions.items[i]);
+        if (m->n_queue == 0)
+                return 0;
+        memmove(m->queue, m->queue + 1, --m->n_queue * sizeof(*m->queue));
+        fsm_step(&m->fsm, &event, manager_now(m), &actions);
+        if (m->fsm.state != before) {
+                m->since_realtime = now_realtime_usec();
+                m->state_timer = sd_event_source_disable_unref(m->state_timer);
+                manager_face_state(m, before);
+                bus_state_changed(m->bus);
         }
-        return 0;
+        for (unsigned i = 0; i < actions.n; i++)
+                perform(m, &actions.items[i]);
+        /* Its own turn for each, so that who asks in between is answered in between. */
+        return m->n_queue > 0 ? sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) : 0;
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
