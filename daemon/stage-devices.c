@@ -262,5 +262,11 @@ void stage_devices_enter(Manager *m)
                 return;
         }
         stage_nodes_urge(m);
-        look(m, /* polled= */ false);
+        /* Nothing is complete while the helper is at it, and its end is a reason to look. */
+        if (!stage_nodes_is_running(m)) {
+                look(m, /* polled= */ false);
+                return;
+        }
+        manager_progress(m, "Waiting for device nodes");
+        arm_poll(m, POLL_AWAIT_DEAF);
 }

@@ -300,6 +300,11 @@ bool stage_nodes_complete(const Manager *m)
         return !m->config->create_nodes || (w->settled && !w->job && !w->absent && !w->said.failure);
 }
 
+bool stage_nodes_is_running(const Manager *m)
+{
+        return m->node_work.job;
+}
+
 bool stage_nodes_is_mending(const Manager *m)
 {
         return m->node_work.job && !m->node_work.said.failure;

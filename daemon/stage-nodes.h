@@ -45,6 +45,9 @@ void stage_nodes_urge(Manager *m);
 /* Nothing is missing, as of the last look. */
 bool stage_nodes_complete(const Manager *m);
 
+/* The helper is at it. */
+bool stage_nodes_is_running(const Manager *m);
+
 /* A run may make what is not there. */
 bool stage_nodes_is_mending(const Manager *m);
 
