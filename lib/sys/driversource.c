@@ -364,16 +364,33 @@ static int add_found(const Root *root, DriverSources *l, const char *path)
         return 0;
 }
 
-static int read_configured(const Root *root, const char *path, DriverSource *ret)
+static int add_configured(const Root *root, DriverSources *l, const char *path)
 {
+        DriverSource *s = &l->items[l->n];
         int r;
 
-        r = driver_source_read(root, path, ret);
-        if (r <= 0)
-                return r < 0 ? err_trace(r) : 0;
+        r = driver_source_read(root, path, s);
+        if (r < 0)
+                return err_trace(r);
+        if (r > 0)
+                s->path = strdup(path + strspn(path, "/"));
+        if (!s->path)
+                return err_origin(-ENOMEM);
+        l->n++;
+        return 0;
+}
 
-        ret->path = strdup(path + strspn(path, "/"));
-        return ret->path ? 0 : err_origin(-ENOMEM);
+/* What a .run file unpacks to has the open modules beside the others: both are sources. */
+static int add_open_beside(const Root *root, DriverSources *l, const char *directory)
+{
+        _cleanup_free_ char *kernel = NULL, *open = NULL;
+
+        directory += strspn(directory, "/");
+        kernel = str_format("%s/kernel", directory);
+        open = str_format("%s/kernel-open", directory);
+        if (!kernel || !open)
+                return err_origin(-ENOMEM);
+        return is_listed(l, kernel) ? err_trace(add_found(root, l, open)) : 0;
 }
 
 int driver_source_search(const Root *root, const char *configured, const char *version, DriverSources *ret)
@@ -388,18 +405,21 @@ int driver_source_search(const Root *root, const char *configured, const char *v
                         return err_trace(r);
         }
 
-        l.items = calloc(strv_length(paths) + 1, sizeof(*l.items));
+        l.items = calloc(2 * strv_length(paths) + 2, sizeof(*l.items));
         if (!l.items)
                 return err_origin(-ENOMEM);
 
         if (configured) {
-                l.n = 1;
-                r = read_configured(root, configured, &l.items[0]);
+                r = add_configured(root, &l, configured);
+                if (r == 0)
+                        r = add_open_beside(root, &l, configured);
                 if (r)
                         return err_trace(r);
         }
         STRV_FOREACH (path, paths) {
                 r = add_found(root, &l, *path);
+                if (r == 0)
+                        r = add_open_beside(root, &l, *path);
                 if (r)
                         return err_trace(r);
         }

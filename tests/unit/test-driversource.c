@@ -198,6 +198,27 @@ START_TEST(test_search)
 }
 END_TEST
 
+/* Both folders of an unpacked .run file, found or named; but only what is named. */
+START_TEST(test_both)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(driver_sources_done) DriverSources found = {}, named = {}, one = {};
+
+        put_source(&t, "opt/nvidia/550/kernel", "550.54.14", false);
+        put_source(&t, "opt/nvidia/550/kernel-open", "550.54.14", true);
+        ck_assert_int_eq(driver_source_search(t.root, NULL, NULL, &found), 0);
+        ck_assert_uint_eq(found.n, 2);
+        ck_assert_str_eq(found.items[1].path, "opt/nvidia/550/kernel-open");
+        ck_assert_int_eq(found.items[1].type, DRIVER_OPEN);
+        ck_assert_int_eq(driver_source_search(t.root, "/opt/nvidia/550", NULL, &named), 0);
+        ck_assert_uint_eq(named.n, 2);
+        ck_assert_str_eq(named.items[0].path, "opt/nvidia/550/kernel");
+        ck_assert_str_eq(named.items[1].path, "opt/nvidia/550/kernel-open");
+        ck_assert_int_eq(driver_source_search(t.root, "/opt/nvidia/550/kernel-open", NULL, &one), 0);
+        ck_assert_uint_eq(one.n, 1);
+}
+END_TEST
+
 START_TEST(test_configured_absent)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -310,5 +331,5 @@ END_TEST
 
 UNIT_MAIN("driversource", UNIT_TEST(test_read), UNIT_TEST(test_folders), UNIT_TEST(test_licence_elsewhere),
                 UNIT_LOOP(test_missing, ELEMENTSOF(holes)), UNIT_TEST(test_no_version),
-                UNIT_TEST(test_search), UNIT_TEST(test_configured_absent),
+                UNIT_TEST(test_search), UNIT_TEST(test_both), UNIT_TEST(test_configured_absent),
                 UNIT_LOOP(test_choose, ELEMENTSOF(choices)), UNIT_TEST(test_versions), UNIT_TEST(test_names))
