@@ -204,6 +204,8 @@ static Code judge(const Facts *f, const Config *config)
                                 config->kernel_tree ? " at " : "", strempty(config->kernel_tree));
         if (f->tree.code != CODE_OK && f->tree.verdict != TREE_DIRTY)
                 return cli_fail(f->tree.code, "%s", strempty(f->tree.evidence));
+        if (f->source.warning)
+                (void)fprintf(stderr, "%s.\n", f->source.warning);
         STRV_FOREACH (note, f->tree.notes)
                 (void)fprintf(stderr, "%s\n", *note);
         return CODE_OK;

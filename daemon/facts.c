@@ -15,6 +15,7 @@
 #include "sys/pci.h"
 #include "sys/servicefacts.h"
 #include "sys/store.h"
+#include "sys/supportjson.h"
 #include "sys/sysmod.h"
 #include "sys/treefacts.h"
 #include "sys/treesupply.h"
@@ -64,12 +65,17 @@ static DriverType wanted_type(const Config *config)
 
 static int gather_sources(const Root *root, const Config *config, Facts *f)
 {
+        _cleanup_(gpu_support_done) GpuSupport support = {};
         int r;
 
         r = driver_source_search(root, config->driver_source, config->driver_version, &f->sources);
         if (r == 0)
-                r = driver_sources_choose(&f->sources, config->driver_version, wanted_type(config),
-                                config->modules, &f->source);
+                r = supportjson_find(root, &f->sources, &support);
+        if (r == 0)
+                r = driver_type_choose(&f->sources, config->driver_version, wanted_type(config),
+                                config->modules, &f->gpus, &support, &f->source);
+        if (r == 0 && !f->source.warning)
+                f->source.warning = TAKE_PTR(support.problem);
         return err_trace(r);
 }
 

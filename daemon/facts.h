@@ -8,6 +8,7 @@
  */
 
 #include "base/root.h"
+#include "policy/drivertype.h"
 #include "policy/plan.h"
 #include "policy/status.h"
 

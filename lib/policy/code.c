@@ -154,6 +154,9 @@ static const CodeInfo codes[_CODE_MAX] = {
         [CODE_DRIVER_FALLBACK] = { "driver-fallback", 60, true,
                         "The wanted driver could not be had; the last one that worked is loaded.",
                         "See why above; a restart tries the wanted one again." },
+        [CODE_GPUS_CONFLICT] = { "gpus-conflict", 61, false,
+                        "The GPUs need different kinds of kernel modules: no driver drives them all.",
+                        "Leave GPUs out with Exclude= in [Devices], or decide with Type= in [Driver]." },
 };
 
 const char *code_to_string(Code code)
@@ -203,6 +206,7 @@ bool code_is_about_driver(Code code)
                 [CODE_SOURCE_MISSING] = true,
                 [CODE_SOURCE_INVALID] = true,
                 [CODE_SOURCE_VERSION] = true,
+                [CODE_GPUS_CONFLICT] = true,
                 [CODE_TREE_MISSING] = true,
                 [CODE_TREE_UNUSABLE] = true,
                 [CODE_TREE_MISMATCH] = true,

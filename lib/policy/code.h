@@ -68,6 +68,7 @@ typedef enum Code {
         CODE_TOOLCHAIN_INVALID,
         CODE_TOOLCHAIN_MISMATCH,
         CODE_DRIVER_FALLBACK,
+        CODE_GPUS_CONFLICT,
         _CODE_MAX,
         _CODE_INVALID = -EINVAL,
 } Code;

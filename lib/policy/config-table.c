@@ -63,7 +63,11 @@ const ConfigKey config_keys[] = {
                         "If empty, the highest version that is available is used."),
         KEY("Driver", "Type", CONFIG_TYPE, driver_type, "auto",
                         "Which kernel modules to build from the driver's sources: NVIDIA's proprietary ones or the "
-                        "open ones. With auto, what the sources are decides."),
+                        "open ones. With auto the GPUs decide, by NVIDIA's supported-gpus.json if there is one beside "
+                        "the sources or in the documentation of the driver's package, else by their PCI device ids: GPUs older "
+                        "than Turing need the proprietary modules, Grace Hopper (GH200), Blackwell and later the open ones. Of "
+                        "GPUs that contradict each other nothing is built. If both would do and both are there, it is the "
+                        "proprietary ones before branch 560, the open ones from there on, as NVIDIA has it."),
         KEY("Driver", "Source", CONFIG_PATH, driver_source, "",
                         "Directory with the unpacked sources of the driver's kernel modules. It is only read. "
                         "If empty, the usual places below /usr/src and /opt/nvidia are searched."),

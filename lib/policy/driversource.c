@@ -106,6 +106,8 @@ bool driver_version_matches(const char *version, const char *wanted)
 void source_judgement_done(SourceJudgement *j)
 {
         free(j->evidence);
+        free(j->reason);
+        free(j->warning);
         *j = (SourceJudgement){};
 }
 

@@ -79,9 +79,11 @@ int driver_version_compare(const char *a, const char *b);
 bool driver_version_matches(const char *version, const char *wanted);
 
 typedef struct SourceJudgement {
-        Code code;      /* CODE_OK, CODE_SOURCE_MISSING, CODE_SOURCE_INVALID or CODE_SOURCE_VERSION */
+        Code code;      /* CODE_OK, CODE_SOURCE_MISSING, _INVALID or _VERSION, CODE_GPUS_CONFLICT */
         size_t index;   /* the source to use, or the one that the evidence is about */
         char *evidence; /* one sentence; NULL for CODE_OK */
+        char *reason;   /* drivertype.c: why modules of this type; NULL if nothing else was to be had */
+        char *warning;  /* drivertype.c: a sentence without its point, or NULL */
 } SourceJudgement;
 
 void source_judgement_done(SourceJudgement *j);

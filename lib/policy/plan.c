@@ -178,6 +178,8 @@ static int plan_build(const Config *config, const PlanFacts *facts, Plan *plan)
 
         if (source->code != CODE_OK)
                 return err_trace(plan_refuse_unserved(config, facts, plan, source->code, source->evidence));
+        if (source->warning && strv_push(&plan->warnings, source->warning))
+                return err_origin(-ENOMEM);
         plan->source = &facts->sources->items[source->index];
 
         if (!facts->tree) {
@@ -224,6 +226,16 @@ static int add_copying_steps(const PlanFacts *facts, Plan *plan)
         return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "a copy of %s", from));
 }
 
+static int add_compile_step(const PlanFacts *facts, Plan *plan)
+{
+        const char *version = strna(plan->source->version), *path = plan->source->path;
+
+        if (!facts->source->reason)
+                return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s", version, path));
+        return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s, the %s modules: %s", version,
+                        path, driver_type_to_string(plan->source->type), facts->source->reason));
+}
+
 static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         bool make = needs_load(plan) && !plan->build;
@@ -252,8 +264,7 @@ static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *p
         else
                 r = add_step(plan, FSM_PREPARE, true, "kernel source %s, out of tree", plan->tree->path);
         if (r == 0)
-                r = add_step(plan, FSM_COMPILE, true, "driver %s from %s", strna(plan->source->version),
-                                plan->source->path);
+                r = add_compile_step(facts, plan);
         if (r == 0)
                 r = add_step(plan, FSM_LINK, true, "interfaces with NVIDIA's core objects%s%s%s",
                                 plan->sign ? ", signed as '" : "",

@@ -71,6 +71,7 @@ static const struct {
         { "toolchain-invalid", 58, false },
         { "toolchain-mismatch", 59, false },
         { "driver-fallback", 60, true },
+        { "gpus-conflict", 61, false },
         { "internal", 70, false },
         { "config-invalid", 78, false },
 };

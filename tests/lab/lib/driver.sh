@@ -39,6 +39,20 @@ driver_unpack_source() {
         [[ -e $dir/source/Kbuild ]] || die "$2: no Kbuild file in the unpacked source"
 }
 
+# Prints the directory that holds NVIDIA's own supported-gpus.json.
+driver_supported_gpus() {
+        local version
+        version=$(driver_version nvidia-driver)
+        cache_entry supported-gpus "$(digest <<<"$version")" driver_unpack_supported_gpus "nvidia-driver=$version"
+}
+
+driver_unpack_supported_gpus() {
+        local dir=$1
+        apt_unpack "$dir/deb" "$2"
+        gunzip -c -- "$dir/deb/usr/share/doc/nvidia-driver/supported-gpus.json.gz" >"$dir/supported-gpus.json"
+        rm -rf -- "$dir/deb"
+}
+
 # The source of a driver by the name that options give it.
 driver_of() {
         case $1 in
