@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * COMPILE: a copy of the driver's source in staging/source, the compiler that
- * the kernel wants, one make. Progress is counted by the objects that make
+ * COMPILE: first a .run file is unpacked, see build-unpack.c. Then a copy of the driver's source in
+ * staging/source, the compiler that the kernel wants, one make. Progress is counted by the objects that make
  * names; a compiler killed for lack of memory gets one more chance with -j1.
  */
 
@@ -28,7 +28,7 @@ static void on_make(Build *b, const JobResult *result)
                                 "The compiler was killed for lack of memory, retrying with one job.");
                 buildlog_done(&b->log);
                 buildlog_init(&b->log, BUILD_STAGE_COMPILE,
-                                driver_source_objects(b->request.source, b->request.config->modules));
+                                driver_source_objects(build_source(b), b->request.config->modules));
                 run_make(b);
                 return;
         }
@@ -69,8 +69,8 @@ static void on_copied(Build *b, const JobResult *result)
 
 static void copy_source(Build *b)
 {
-        _cleanup_free_ char *from = build_host_path(b, b->request.source->path),
-                            *to = build_path(b, "source"), *directory = build_root_path(b, "source");
+        _cleanup_free_ char *from = build_host_path(b, build_source(b)->path), *to = build_path(b, "source"),
+                            *directory = build_root_path(b, "source");
         RecipeStep step = {};
         int r;
 
@@ -170,6 +170,11 @@ static void ask_next_compiler(Build *b)
 void build_run_compile(Build *b)
 {
         int r;
+
+        if (b->request.source->folder && !b->is_unpacked) {
+                build_run_unpack(b, build_run_compile);
+                return;
+        }
 
         r = compiler_candidates(build_tree(b)->compiler, b->request.config->build_compiler, &b->compilers);
         if (r)

@@ -28,11 +28,14 @@ struct Build {
         int staging_lock;
         char *result;
 
+        DriverSource unpacked; /* what was in the .run file */
+        bool is_unpacked;
+
         TreeFacts prepared; /* of the tree that PREPARE made */
         bool is_prepared;
         char **new_symbols;
         char *linked_directory; /* the first one found in a source that is to be copied */
-        void (*farm_done)(Build *b);
+        void (*farm_done)(Build *b), (*unpack_done)(Build *b);
 
         char **compilers; /* candidates, and the --version line of each (NULL: not there) */
         char **compiler_texts;
@@ -53,6 +56,9 @@ struct Build {
 
 /* The tree to build against: the prepared one or the one that was ready. */
 const TreeFacts *build_tree(const Build *b);
+
+/* The directory to build from: the named one, or what was in a .run file. */
+const DriverSource *build_source(const Build *b);
 
 /* A path of this machine: root prefix, staging directory, @name. NULL on out of memory. */
 char *build_path(const Build *b, const char *name);
@@ -84,6 +90,9 @@ void build_log(Build *b, int level, const char *format, ...) _printf_(3, 4);
 
 /* Makes staging/kernel-source, a copy of links to the source; then @done. Fails the stage if it cannot. */
 void build_run_farm(Build *b, void (*done)(Build *b));
+
+/* build-unpack.c: a .run file becomes staging/run; then @done. Fails the stage if it cannot. */
+void build_run_unpack(Build *b, void (*done)(Build *b));
 
 void build_run_prepare(Build *b);
 void build_run_compile(Build *b);

@@ -108,7 +108,7 @@ int build_list_cores(const Build *b, char ***ret)
 
                 if (!core)
                         continue;
-                in_root = str_format("%s/%s", b->request.source->path, core);
+                in_root = str_format("%s/%s", build_source(b)->path, core);
                 path = in_root ? build_host_path(b, in_root) : NULL;
                 if (!path)
                         return err_origin(-ENOMEM);

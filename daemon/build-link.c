@@ -48,7 +48,7 @@ static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
         LinkInput in;
 
         a = str_format("build/%s", m->interface);
-        c = str_format("%s/%s", b->request.source->path, m->core);
+        c = str_format("%s/%s", build_source(b)->path, m->core);
         o = str_format("build/%s", m->file);
         lds = str_format("%s/%s", tree->path, tree->lds);
         if (!a || !c || !o || !lds)
@@ -68,8 +68,7 @@ static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
                 .output = output,
                 /* The open core comes with ten times its size in them. The proprietary one has none, and is
                  * linked again, to the same bytes, by whoever imports it. */
-                .strip_debug = !b->request.config->build_debug_info &&
-                               b->request.source->type == DRIVER_OPEN,
+                .strip_debug = !b->request.config->build_debug_info && build_source(b)->type == DRIVER_OPEN,
         };
         return err_trace(recipe_link(&in, ret));
 }
@@ -126,7 +125,7 @@ void build_run_link(Build *b)
         RecipeStep step = {};
         int r;
 
-        r = recipe_modules(b->request.source, b->request.config->modules, &b->modules, NULL);
+        r = recipe_modules(build_source(b), b->request.config->modules, &b->modules, NULL);
         if (r == 0)
                 r = recipe_environment(&step.environment);
         if (r == 0)
@@ -164,9 +163,9 @@ static int fill_draft(Build *b, BuildManifest *m)
         const TreeFacts *tree = build_tree(b);
         int r;
 
-        m->driver_type = b->request.source->type;
+        m->driver_type = build_source(b)->type;
         m->debug_info = b->request.config->build_debug_info;
-        r = str_replace(&m->driver_version, b->request.source->version);
+        r = str_replace(&m->driver_version, build_source(b)->version);
         if (r == 0)
                 r = str_replace(&m->kernel_release, b->request.kernel->release);
         if (r == 0)

@@ -102,6 +102,7 @@ Build *build_free(Build *b)
         safe_close(b->log_fd);
         safe_close(b->staging_lock);
         tree_facts_done(&b->prepared);
+        driver_source_done(&b->unpacked);
         recipe_modules_done(&b->modules);
         strv_free(b->new_symbols);
         strv_free(b->compilers);
@@ -124,6 +125,11 @@ Build *build_free(Build *b)
 const TreeFacts *build_tree(const Build *b)
 {
         return b->is_prepared ? &b->prepared : b->request.tree;
+}
+
+const DriverSource *build_source(const Build *b)
+{
+        return b->is_unpacked ? &b->unpacked : b->request.source;
 }
 
 const char *build_result(const Build *b)
@@ -344,7 +350,7 @@ void build_run(Build *b, FsmState stage)
                 return;
         case FSM_COMPILE:
                 buildlog_init(&b->log, BUILD_STAGE_COMPILE,
-                                driver_source_objects(b->request.source, b->request.config->modules));
+                                driver_source_objects(build_source(b), b->request.config->modules));
                 build_run_compile(b);
                 return;
         case FSM_LINK:

@@ -192,8 +192,28 @@ static const char *input_of(const BuildManifest *m, const char *name)
         return "";
 }
 
+/* A .run file would have to be unpacked for its core objects. Returns the last one, or NULL; the caller's.
+ */
+static char *drop_run_files(DriverSources *l)
+{
+        char *path = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < l->n; i++) {
+                if (l->items[i].folder) {
+                        (void)str_replace(&path, l->items[i].path);
+                        driver_source_done(&l->items[i]);
+                } else {
+                        l->items[n++] = l->items[i];
+                }
+        }
+        l->n = n;
+        return path;
+}
+
 static Code find_source(Import *in)
 {
+        _cleanup_free_ char *run_file = NULL;
         const Config *config = in->store.config;
         SourceJudgement judgement = {};
         Code code = CODE_OK;
@@ -201,6 +221,8 @@ static Code find_source(Import *in)
 
         r = driver_source_search(
                         in->store.cli->root, config->driver_source, in->m.driver_version, &in->sources);
+        if (r == 0)
+                run_file = drop_run_files(&in->sources);
         if (r == 0)
                 r = driver_sources_choose(
                                 &in->sources, in->m.driver_version, in->m.driver_type, NULL, &judgement);
@@ -210,8 +232,10 @@ static Code find_source(Import *in)
                 in->source = &in->sources.items[judgement.index];
         else
                 code = cli_fail(judgement.code,
-                                "The package is of driver %s; NVIDIA's core objects of that version are needed to link it. %s",
-                                in->m.driver_version, strempty(judgement.evidence));
+                                "The package is of driver %s; NVIDIA's core objects of that version are needed to link it. %s%s%s%s",
+                                in->m.driver_version, strempty(judgement.evidence),
+                                run_file ? " Unpack them: sh /" : "", strempty(run_file),
+                                run_file ? " --extract-only --target DIR, and name DIR with Source=." : "");
         source_judgement_done(&judgement);
         return code;
 }

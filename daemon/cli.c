@@ -64,7 +64,7 @@ static int help(void)
                      "  -k --kernel=RELEASE         Build for this kernel, not the running one; also\n"
                      "                              for builds import\n"
                      "     --kernel-tree=DIR        Its headers, build tree or source\n"
-                     "     --driver-source=DIR      Unpacked NVIDIA kernel module source\n"
+                     "     --driver-source=PATH     Unpacked NVIDIA kernel module source, or a .run file\n"
                      "     --output=DIR             Put the build into DIR, not into the store\n"
                      "  -m --max-threads=N          Run N compilers at a time\n"
                      "  -s --sign=KEY               Sign with this key: a PEM file or a pkcs11: URI\n"

@@ -58,11 +58,11 @@ _nvidia_driver() {
                 words= ;;
         -m|--max-threads|--jobs)
                 words=$(nproc) ;;
-        --kernel-tree|--driver-source|--output|--root)
+        --kernel-tree|--output|--root)
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                 return ;;
-        --config|-s|--sign)
+        --config|--driver-source|-s|--sign)
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                 return ;;

@@ -69,8 +69,10 @@ const ConfigKey config_keys[] = {
                         "GPUs that contradict each other nothing is built. If both would do and both are there, it is the "
                         "proprietary ones before branch 560, the open ones from there on, as NVIDIA has it."),
         KEY("Driver", "Source", CONFIG_PATH, driver_source, "",
-                        "Directory with the unpacked sources of the driver's kernel modules. It is only read. "
-                        "If empty, the usual places below /usr/src and /opt/nvidia are searched."),
+                        "Directory with the unpacked sources of the driver's kernel modules, or a .run file of NVIDIA's driver. It "
+                        "is only read. A .run file is checked and unpacked in the store by its own script, so neither it nor "
+                        "the directories above it may be writable by anybody but root. If empty, the usual places below /usr/src "
+                        "and /opt/nvidia are searched, for NVIDIA-Linux-*.run as well."),
         KEY("Driver", "Modules", CONFIG_MODULES, modules, "nvidia nvidia-uvm nvidia-modeset nvidia-drm",
                         "The driver's modules to load; nvidia must be among them. Their order does not matter, it "
                         "follows from the modules' own dependencies. The first assignment replaces the default, "

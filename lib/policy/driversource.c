@@ -114,6 +114,9 @@ void source_judgement_done(SourceJudgement *j)
 /* The first wanted module that the source cannot make; NULL if it makes all. */
 static const char *lacks_module(const DriverSource *s, char *const *modules)
 {
+        /* A .run file tells when it is unpacked. */
+        if (s->folder)
+                return NULL;
         STRV_FOREACH (name, modules)
                 if (!driver_source_module(s, *name))
                         return *name;
@@ -131,6 +134,9 @@ static int judge_one(const DriverSource *s, const char *version, DriverType type
         if (!s->exists) {
                 j->code = CODE_SOURCE_MISSING;
                 j->evidence = str_format("there is no directory /%s", s->path);
+        } else if (s->problem) {
+                j->code = CODE_SOURCE_INVALID;
+                j->evidence = str_format("/%s %s", s->path, s->problem);
         } else if (s->missing) {
                 _cleanup_free_ char *list = strv_join(s->missing, ", ");
 

@@ -4,7 +4,8 @@
 /*
  * An unpacked NVIDIA kernel source directory: the kernel/ or kernel-open/
  * folder of a .run file, Debian's modules/nvidia-kernel, or the kernel-open/
- * folder of the open sources. lib/sys/driversource fills the structs.
+ * folder of the open sources. Or a .run file that is still packed: of that only
+ * version and type are known. lib/sys/driversource fills the structs.
  */
 
 #include "base/macro.h"
@@ -35,8 +36,10 @@ typedef struct DriverSource {
         DriverType type;
         SourceModule *modules; /* in the order of their directories' names */
         size_t n_modules;
-        char **missing; /* files that a source must have, below path; empty: it is complete */
-        bool exists;    /* the directory is there; only the configured one may be listed without */
+        char **missing;     /* files that a source must have, below path; empty: it is complete */
+        bool exists;        /* the directory is there; only the configured one may be listed without */
+        const char *folder; /* path is a .run file, and this in it is the source; a literal, or NULL */
+        char *problem;      /* why it must not be used, for a sentence that begins with its path; or NULL */
 } DriverSource;
 
 static inline void driver_source_done(DriverSource *s)
@@ -49,6 +52,7 @@ static inline void driver_source_done(DriverSource *s)
         free(s->modules);
         free(s->path);
         free(s->version);
+        free(s->problem);
         strv_free(s->missing);
         *s = (DriverSource){};
 }

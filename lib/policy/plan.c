@@ -228,12 +228,16 @@ static int add_copying_steps(const PlanFacts *facts, Plan *plan)
 
 static int add_compile_step(const PlanFacts *facts, Plan *plan)
 {
-        const char *version = strna(plan->source->version), *path = plan->source->path;
+        const DriverSource *s = plan->source;
+        const char *version = strna(s->version), *slash = s->folder ? "/" : "",
+                   *folder = strempty(s->folder);
 
         if (!facts->source->reason)
-                return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s", version, path));
-        return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s, the %s modules: %s", version,
-                        path, driver_type_to_string(plan->source->type), facts->source->reason));
+                return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s", version, s->path,
+                                slash, folder));
+        return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s, the %s modules: %s",
+                        version, s->path, slash, folder, driver_type_to_string(s->type),
+                        facts->source->reason));
 }
 
 static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *plan)

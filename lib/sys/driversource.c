@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/driversource.h"
+#include "sys/runfile.h"
 #include "sys/treefile.h"
 
 enum {
@@ -329,7 +330,8 @@ static int list_candidates(const Root *root, const char *version, char ***ret)
                         return err_trace(r);
                 r = 0;
                 STRV_FOREACH (name, names)
-                        if (r == 0 && (i > 0 || startswith(*name, "nvidia")) && strv_length(l) < DEPTH_MAX)
+                        if (r == 0 && (i > 0 || startswith(*name, "nvidia") || runfile_is_name(*name)) &&
+                                        strv_length(l) < DEPTH_MAX)
                                 r = strv_pushf(&l, "%s/%s", dirs[i], *name);
         }
         if (r)
@@ -364,11 +366,27 @@ static int add_found(const Root *root, DriverSources *l, const char *path)
         return 0;
 }
 
+static int add_run_file(const Root *root, DriverSources *l, const char *path)
+{
+        size_t n = 0;
+        int r;
+
+        if (is_listed(l, path))
+                return 0;
+        r = runfile_read(root, path, &l->items[l->n], &n);
+        l->n += n;
+        return r < 0 ? err_trace(r) : 0;
+}
+
 static int add_configured(const Root *root, DriverSources *l, const char *path)
 {
         DriverSource *s = &l->items[l->n];
+        struct stat st;
         int r;
 
+        r = root_stat(root, path, &st);
+        if (r == 0 && !S_ISDIR(st.st_mode))
+                return err_trace(add_run_file(root, l, path + strspn(path, "/")));
         r = driver_source_read(root, path, s);
         if (r < 0)
                 return err_trace(r);
@@ -417,7 +435,12 @@ int driver_source_search(const Root *root, const char *configured, const char *v
                         return err_trace(r);
         }
         STRV_FOREACH (path, paths) {
-                r = add_found(root, &l, *path);
+                const char *slash = strrchr(*path, '/');
+
+                if (slash && runfile_is_name(slash + 1))
+                        r = add_run_file(root, &l, *path);
+                else
+                        r = add_found(root, &l, *path);
                 if (r == 0)
                         r = add_open_beside(root, &l, *path);
                 if (r)

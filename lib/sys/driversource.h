@@ -22,7 +22,8 @@ int driver_source_read(const Root *root, const char *path, DriverSource *ret);
  * Reads every source that exists: run/nvidia-driverd/source,
  * usr/src/nvidia-VERSION, usr/src/nvidia-kernel-VERSION, opt/nvidia/VERSION,
  * then all of usr/src/nvidia* and opt/nvidia/<name>. A directory with both
- * kernel/ and kernel-open/ is two sources. With a @configured path
+ * kernel/ and kernel-open/ is two sources, and so is a .run file: one that is
+ * @configured, or any NVIDIA-Linux-*.run in usr/src and opt/nvidia. With a @configured path
  * (may be NULL) only that one, listed with exists == false if it is not there.
  * @version may be NULL. Returns 0 or a negative errno.
  */

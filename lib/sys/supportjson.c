@@ -126,6 +126,9 @@ static int list_places(const DriverSources *sources, char ***ret)
 
                 const char *slash = strrchr(path, '/');
 
+                /* What is in a .run file is not known yet. */
+                if (sources->items[i].folder)
+                        continue;
                 r = strv_pushf(&l, "%s/supported-gpus.json", path);
                 if (r == 0 && slash)
                         r = strv_pushf(&l, "%.*s/supported-gpus/supported-gpus.json", (int)(slash - path),

@@ -50,7 +50,7 @@ daemon_build() {
 # for git, quoted from the shell, which would match them against wherever it was started.
 PACKAGE_SOURCES=(
         'daemon/build*' 'lib/policy/buildlog*' 'lib/policy/compiler*' 'lib/policy/driversource*' 'lib/policy/kconfig*' 'lib/policy/kerneltree*'
-        'lib/policy/manifest*' 'lib/policy/recipe*' 'lib/policy/vermagic*' 'lib/sys/digest*' 'lib/sys/driversource*' 'lib/sys/manifestjson*'
+        'lib/policy/manifest*' 'lib/policy/recipe*' 'lib/*/runfile*' 'lib/policy/vermagic*' 'lib/sys/digest*' 'lib/sys/driversource*' 'lib/sys/manifestjson*'
         'lib/sys/store*' 'lib/sys/treefacts*'
 )
 
