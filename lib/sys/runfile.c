@@ -276,7 +276,7 @@ static int look(const Root *root, const char *path, char **ret_path, char **ret_
         _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *head = NULL;
         const char *slash;
-        size_t size;
+        size_t size = 0;
         int r;
 
         r = open_trusted(root, path, &fd, ret_path, reterr);
