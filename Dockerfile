@@ -6,7 +6,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev meson ninja-build pkg-config \
-        libsystemd-dev libudev-dev libkmod-dev libinih-dev libjansson-dev libssl-dev libxxhash-dev libarchive-dev libcurl4-openssl-dev
+        libsystemd-dev libudev-dev libkmod-dev libinih-dev libjansson-dev libssl-dev libxxhash-dev libarchive-dev libcurl4-openssl-dev libblkid-dev
 COPY . /src
 RUN meson setup --prefix=/usr --buildtype=release -Dtests=false -Dsystemunitdir=/usr/lib/systemd/system /build /src && \
     meson compile -C /build && \
@@ -16,7 +16,7 @@ FROM debian:bookworm-slim
 # gcc to libelf1: a build. kmod: chroot into this root and modprobe is part of the container's contract; so are nsenter and bash.
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        libsystemd0 libudev1 libkmod2 libinih1 libjansson4 libssl3 libxxhash0 libarchive13 libcurl4 ca-certificates \
+        libsystemd0 libudev1 libkmod2 libinih1 libjansson4 libssl3 libxxhash0 libarchive13 libcurl4 libblkid1 ca-certificates \
         gcc make binutils libc6-dev libelf1 kmod bash util-linux && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /dest /
