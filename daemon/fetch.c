@@ -19,10 +19,12 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "fetch.h"
+#include "flatcar.h"
 #include "sys/clock.h"
+#include "sys/store.h"
 #include "sys/storelock.h"
 
-enum { RELEASE_MAX = 64 * 1024, MB = 1000 * 1000 };
+enum { MB = 1000 * 1000 };
 #define LOCK_LIMIT (10 * USEC_PER_MINUTE)
 
 static void fetch_done(Fetch *f)
@@ -86,35 +88,11 @@ FetchOutcome fetch_fatal(Fetch *f, const char *what, int r, Code *ret_code)
         return FETCH_FATAL;
 }
 
-/* In a container the host's own files are those that init sees. */
-static int read_host(const Root *root, const char *path, char **ret)
-{
-        static const char *const places[] = { "proc/1/root", "." };
-        size_t size;
-        int r = ROOT_E_ABSENT;
-
-        for (size_t i = 0; r && i < ELEMENTSOF(places); i++) {
-                _cleanup_free_ char *file = str_format("%s/%s", places[i], path);
-
-                r = file ? root_read_file(root, file, RELEASE_MAX, ret, &size) : -ENOMEM;
-        }
-        return r == -ENOMEM ? err_trace(r) : 0;
-}
-
 static Code identify(Fetch *f)
 {
-        _cleanup_free_ char *release = NULL, *usr = NULL, *etc = NULL, *why = NULL;
-        int r;
+        _cleanup_free_ char *why = NULL;
+        int r = flatcar_identify(f->root, &f->container, &why);
 
-        r = read_host(f->root, "etc/os-release", &release);
-        if (r == 0 && !release)
-                r = read_host(f->root, "usr/lib/os-release", &release);
-        if (r == 0)
-                r = read_host(f->root, "usr/share/flatcar/update.conf", &usr);
-        if (r == 0)
-                r = read_host(f->root, "etc/flatcar/update.conf", &etc);
-        if (r == 0)
-                r = devcontainer_identify(strempty(release), usr, etc, &f->container, &why);
         if (r == DEVCONTAINER_E_FOREIGN) {
                 helper_say(HELPER_KEY_DETAIL, "Which developer container this host needs is not known: %s.",
                                 why);
@@ -134,7 +112,7 @@ static Code open_cache(Fetch *f, const char *store)
         pid_t pid = 0;
         int r;
 
-        f->directory = str_format("%s/" FETCH_DIRECTORY, store);
+        f->directory = str_format("%s/" STORE_TOOLCHAIN, store);
         r = f->directory ? root_mkdirs(f->root, f->directory, 0755) : -ENOMEM;
         if (r == 0)
                 r = root_open(f->root, f->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &f->directory_fd);

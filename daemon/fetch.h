@@ -7,8 +7,6 @@
 #include "helper.h"
 #include "policy/devcontainer.h"
 
-#define FETCH_DIRECTORY "toolchain" /* in the store */
-
 /* So much and no more, whatever a server or a compressed file says. */
 #define FETCH_FILE_MAX    (16ULL * 1024 * 1024 * 1024)
 #define FETCH_IMAGE_MAX   (64ULL * 1024 * 1024 * 1024)

@@ -9,6 +9,9 @@
 
 enum { VALUE_MAX = 64 };
 
+static const char *const versions[] = { "VERSION", "VERSION_ID", NULL };
+static const char *const boards[] = { "FLATCAR_BOARD", "COREOS_BOARD", NULL };
+
 void devcontainer_done(DevContainer *d)
 {
         free(d->version);
@@ -81,9 +84,6 @@ static int check_values(const DevContainer *d, char **reterr)
 static int identify(const char *os_release, const char *update_usr, const char *update_etc, DevContainer *d,
                 char **reterr)
 {
-        static const char *const versions[] = { "VERSION", "VERSION_ID", NULL }, *const boards[] = {
-                "FLATCAR_BOARD", "COREOS_BOARD", NULL
-        };
         _cleanup_free_ char *id = NULL;
         int r;
 
@@ -115,6 +115,27 @@ int devcontainer_identify(const char *os_release, const char *update_usr, const 
         }
         *ret = d;
         return 0;
+}
+
+int devcontainer_compare(const DevContainer *d, const char *os_release, char **ret_difference)
+{
+        _cleanup_free_ char *version = NULL, *board = NULL;
+        int r;
+
+        r = get_first(os_release, versions, &version);
+        if (r == 0)
+                r = get_first(os_release, boards, &board);
+        if (r)
+                return err_trace(r);
+        /* Not every developer container says its board. */
+        if (streq(strempty(version), d->version) && (!board || streq(board, d->board))) {
+                *ret_difference = NULL;
+                return 0;
+        }
+        *ret_difference = str_format("it is of version %s for %s, this host of %s for %s",
+                        version ? version : "unknown", board ? board : "an unknown board", d->version,
+                        d->board);
+        return *ret_difference ? 0 : err_origin(-ENOMEM);
 }
 
 MirrorRelease devcontainer_release(const DevContainer *d)

@@ -31,6 +31,13 @@ enum {
 int devcontainer_identify(const char *os_release, const char *update_usr, const char *update_etc,
                 DevContainer *ret, char **reterr);
 
+/*
+ * Whether @os_release, of a system in an image, is of the release and board
+ * @d. *@ret_difference is NULL if it is, else what is different, for people;
+ * the caller's. Returns 0 or -ENOMEM.
+ */
+int devcontainer_compare(const DevContainer *d, const char *os_release, char **ret_difference);
+
 MirrorRelease devcontainer_release(const DevContainer *d);
 
 /* File names to look for in a directory and on a server, best first; NULL past the last one. */

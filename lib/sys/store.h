@@ -13,9 +13,10 @@
 #include "base/root.h"
 #include "policy/manifest.h"
 
-#define STORE_BUILDS  "builds"
-#define STORE_STAGING "staging"
-#define STORE_GOOD    "good"
+#define STORE_BUILDS    "builds"
+#define STORE_STAGING   "staging"
+#define STORE_GOOD      "good"
+#define STORE_TOOLCHAIN "toolchain" /* images, and where one is mounted for a build */
 
 /*
  * Reads the manifests of all builds. @directory is a path in @root. An entry
