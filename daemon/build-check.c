@@ -38,11 +38,11 @@ void build_check_line(Build *b, const char *line)
 
 void build_check(Build *b)
 {
-        _cleanup_free_ char *modules = build_path(b, "build"),
-                            *tree = build_host_path(b, build_tree(b)->path);
+        _cleanup_free_ char *modules = build_path(b, "build"), *tree = build_tree_path(b);
 
         if (modules && tree)
-                build_worker(b, on_checked, NULL, "check", modules, tree, NULL);
+                build_worker(b, on_checked, NULL, "check", modules, tree,
+                                build_tree(b)->inside ? build_tree_root(b)->prefix : NULL, NULL);
         else
                 build_fatal(b, -ENOMEM, "check");
 }

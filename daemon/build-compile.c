@@ -38,9 +38,8 @@ static void on_make(Build *b, const JobResult *result)
 
 static void run_make(Build *b)
 {
-        const TreeFacts *tree = build_tree(b);
-        _cleanup_free_ char *staging = build_path(b, "source"), *source = build_host_path(b, tree->source),
-                            *build = build_host_path(b, tree->path);
+        _cleanup_free_ char *staging = build_path(b, "source"), *source = build_tree_source_path(b),
+                            *build = build_tree_path(b);
         CompileInput in = {
                 .staging = staging,
                 .tree_source = source,

@@ -50,8 +50,7 @@ static void on_copied(Build *b, const JobResult *result)
 
 static void copy(Build *b)
 {
-        _cleanup_free_ char *from = build_host_path(b, b->request.tree->source),
-                            *to = build_path(b, "kernel-source");
+        _cleanup_free_ char *from = build_tree_source_path(b), *to = build_path(b, "kernel-source");
         RecipeStep step = {};
         int r;
 
@@ -106,7 +105,7 @@ static int find_linked(const char *source, RecipeStep *ret)
 
 void build_run_farm(Build *b, void (*done)(Build *b))
 {
-        _cleanup_free_ char *source = build_host_path(b, b->request.tree->source);
+        _cleanup_free_ char *source = build_tree_source_path(b);
         RecipeStep step = {};
         int r;
 

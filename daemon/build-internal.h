@@ -50,12 +50,28 @@ struct Build {
         char *answer_detail; /* what the helper said */
         char **error_lines;
 
+        bool step_inside; /* it runs in the toolchain root */
         BuildStepDone step_done;
         BuildStepLine step_line;
 };
 
 /* The tree to build against: the prepared one or the one that was ready. */
 const TreeFacts *build_tree(const Build *b);
+
+/*
+ * The tree may be in the toolchain root, and a prepared one is of the machine,
+ * while its source may still be inside: the Root that its files are read in,
+ * and the two directories as a command has to name them.
+ */
+const Root *build_tree_root(const Build *b);
+char *build_tree_path(const Build *b);
+char *build_tree_source_path(const Build *b);
+
+/* Makes the command one that runs inside. Returns 0 or a negative errno. */
+int build_enter(const Build *b, RecipeStep *step);
+
+/* Whether it was the toolchain root that failed, and not the command in it. Then the stage has failed. */
+bool build_inside_failed(Build *b, const JobResult *result);
 
 /* The directory to build from: the named one, or what was in a .run file. */
 const DriverSource *build_source(const Build *b);

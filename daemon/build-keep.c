@@ -24,7 +24,7 @@ char *build_module_common(const Build *b)
         return build_path(b, "source/.module-common.o");
 }
 
-static int keep(Build *b, const char *from, const char *name)
+static int keep(Build *b, const Root *root, const char *from, const char *name)
 {
         _cleanup_free_ char *text = NULL, *in_build = str_format("build/%s", name), *to = NULL;
         size_t size;
@@ -33,7 +33,7 @@ static int keep(Build *b, const char *from, const char *name)
         to = in_build ? build_root_path(b, in_build) : NULL;
         if (!to)
                 return err_origin(-ENOMEM);
-        r = root_read_file(b->request.root, from, KEPT_SIZE_MAX, &text, &size);
+        r = root_read_file(root, from, KEPT_SIZE_MAX, &text, &size);
         if (r)
                 return r < 0 ? err_trace(r) : err_fold(r);
         return err_trace(root_write_file(b->request.root, to, text, size, 0644));
@@ -48,9 +48,9 @@ int build_keep_link_inputs(Build *b)
         common = build_root_path(b, "source/.module-common.o");
         if (!lds || !common)
                 return err_origin(-ENOMEM);
-        r = keep(b, lds, MANIFEST_LINKER_SCRIPT);
+        r = keep(b, build_tree_root(b), lds, MANIFEST_LINKER_SCRIPT);
         if (r == 0 && root_exists(b->request.root, common))
-                r = keep(b, common, MANIFEST_COMMON_OBJECT);
+                r = keep(b, b->request.root, common, MANIFEST_COMMON_OBJECT);
         return err_trace(r);
 }
 

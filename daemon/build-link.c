@@ -42,21 +42,20 @@ static void on_linked(Build *b, const JobResult *result)
 
 static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
 {
-        const TreeFacts *tree = build_tree(b);
         _cleanup_free_ char *interface = NULL, *core = NULL, *common = build_module_common(b),
-                            *output = NULL, *script = NULL, *lds = NULL, *a = NULL, *c = NULL, *o = NULL;
+                            *output = NULL, *script = NULL, *tree = build_tree_path(b), *a = NULL, *c = NULL,
+                            *o = NULL;
         LinkInput in;
 
         a = str_format("build/%s", m->interface);
         c = str_format("%s/%s", build_source(b)->path, m->core);
         o = str_format("build/%s", m->file);
-        lds = str_format("%s/%s", tree->path, tree->lds);
-        if (!a || !c || !o || !lds)
+        if (!a || !c || !o || !tree)
                 return err_origin(-ENOMEM);
         interface = build_path(b, a);
         core = build_host_path(b, c);
         output = build_path(b, o);
-        script = build_host_path(b, lds);
+        script = str_format("%s/%s", tree, build_tree(b)->lds);
         if (!interface || !core || !output || !script)
                 return err_origin(-ENOMEM);
 
@@ -149,7 +148,7 @@ static int add_input(Build *b, BuildManifest *m, const char *directory, const ch
 
         if (!path)
                 return err_origin(-ENOMEM);
-        r = root_open(b->request.root, path, O_RDONLY, &fd);
+        r = root_open(build_tree_root(b), path, O_RDONLY, &fd);
         if (r)
                 return r < 0 ? err_trace(r) : 0;
         r = digest_fd(fd, hex, NULL);

@@ -38,7 +38,7 @@ static char *clean_source(const Build *b)
 {
         if (needs_copy(b))
                 return build_path(b, "kernel-source");
-        return build_host_path(b, b->request.tree->source);
+        return build_tree_source_path(b);
 }
 
 static void run_make(Build *b, PrepareStep which, BuildStepLine line, BuildStepDone done)
@@ -77,6 +77,27 @@ static void fail_unprepared(Build *b, const TreeJudgement *judgement)
                                 strna(judgement->evidence));
 }
 
+/*
+ * The new tree's Makefile names a source that is only seen inside, or a copy
+ * whose links lead to there. What was found in it before is what counts.
+ */
+static int complete_inside(Build *b)
+{
+        static const TreePart parts[] = { TREE_PART_KBUILD, TREE_PART_HEADERS, TREE_PART_FULL_SOURCE };
+        const TreeFacts *from = b->request.tree;
+        TreeFacts *t = &b->prepared;
+
+        if (!from->inside)
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+                t->parts[parts[i]] = from->parts[parts[i]];
+        t->source_inside = !needs_copy(b);
+        free(t->source);
+        t->source = t->source_inside ? strdup(from->source) : build_root_path(b, "kernel-source");
+        return t->source ? err_trace(str_replace(&t->makefile_version, from->makefile_version))
+                         : err_origin(-ENOMEM);
+}
+
 static void judge_result(Build *b)
 {
         _cleanup_free_ char *path = build_root_path(b, "kernel");
@@ -85,6 +106,8 @@ static void judge_result(Build *b)
 
         r = path ? treefacts_read(b->request.root, path + strspn(path, "/"), &b->prepared)
                  : err_origin(-ENOMEM);
+        if (r == 0)
+                r = complete_inside(b);
         if (r == 0 && !b->prepared.source)
                 r = str_replace(&b->prepared.source, path + strspn(path, "/"));
         if (r == 0)
@@ -169,6 +192,7 @@ enum { _WRITE_INPUTS_E_SUCCESS, WRITE_INPUTS_E_FAILED };
 static int write_inputs(Build *b)
 {
         const TreeFacts *t = b->request.tree;
+        const Root *root = t->symvers_outside ? b->request.root : build_tree_root(b);
         _cleanup_free_ char *kernel = build_root_path(b, "kernel"), *config = NULL, *symvers = NULL,
                             *from = NULL, *text = NULL;
         size_t size = 0;
@@ -184,7 +208,7 @@ static int write_inputs(Build *b)
         if (r == 0)
                 r = root_write_file(b->request.root, config, t->config, t->config_size, 0644);
         if (r == 0)
-                r = packedfile_read(b->request.root, from, SYMVERS_SIZE_MAX, &text, &size);
+                r = packedfile_read(root, from, SYMVERS_SIZE_MAX, &text, &size);
         if (r > 0) {
                 build_fail(b, CODE_TREE_UNUSABLE, "/%s cannot be read.", from);
                 return WRITE_INPUTS_E_FAILED;

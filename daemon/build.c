@@ -260,7 +260,8 @@ static void on_exit_of_step(void *userdata, const JobResult *result)
         Build *b = userdata;
 
         b->job = NULL;
-        b->step_done(b, result);
+        if (result->status == 0 || !b->step_inside || !build_inside_failed(b, result))
+                b->step_done(b, result);
 }
 
 static const JobHandler step_handler = { .on_line = on_line, .on_exit = on_exit_of_step };
@@ -277,8 +278,8 @@ static void start(Build *b, const JobSpec *spec)
 void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone done)
 {
         _cleanup_free_ char *command = recipe_step_to_string(step);
+        int r;
         JobSpec spec = {
-                .argv = step->argv,
                 .environment = step->environment,
                 .directory = step->directory,
                 .timeout = b->request.config->build_timeout,
@@ -288,10 +289,16 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
 
         if (command)
                 (void)dprintf(b->log_fd, "+ %s\n", command);
+        b->step_inside = b->request.toolchain && !step->on_host;
+        r = b->step_inside ? build_enter(b, step) : 0;
+        spec.argv = step->argv;
         b->step_line = line;
         b->step_done = done;
         b->log.line[0] = '\0';
-        start(b, &spec);
+        if (r < 0)
+                build_fatal(b, r, step->argv[0]);
+        else
+                start(b, &spec);
         recipe_step_done(step);
 }
 
@@ -333,6 +340,7 @@ void build_worker(Build *b, BuildStepDone done, char *const *more, const char *o
         }
 
         spec.argv = argv;
+        b->step_inside = false;
         b->step_line = on_worker_line;
         b->step_done = done;
         start(b, &spec);

@@ -19,6 +19,7 @@
 #include "policy/fsm.h"
 #include "policy/kerneltree.h"
 #include "policy/manifest.h"
+#include "toolchain.h"
 
 typedef struct Build Build;
 
@@ -30,9 +31,10 @@ typedef struct BuildRequest {
         const TreeFacts *tree;
         TreeVerdict tree_verdict;
         const DriverSource *source;
-        const BuildManifest *base; /* sign this one instead: tree and source are not needed then; or NULL */
-        const Signer *signer;      /* who signs, with the configured key; NULL: nobody */
-        const char *store;         /* absolute, in the root: staging happens there */
+        const BuildManifest *base;  /* sign this one instead: tree and source are not needed then; or NULL */
+        const Signer *signer;       /* who signs, with the configured key; NULL: nobody */
+        const Toolchain *toolchain; /* where everything is compiled, open; NULL: with the host's tools */
+        const char *store;          /* absolute, in the root: staging happens there */
         const char *builds; /* absolute, in the root: where the finished build goes; same file system */
         bool locked;        /* @store is a store: its lock is taken to publish */
 } BuildRequest;

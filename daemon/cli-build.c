@@ -26,6 +26,8 @@ typedef struct BuildRun {
         sd_event *event;
         sd_event_source *defer;
         JobPool *pool;
+        Toolchain *toolchain;
+        bool opened;
         Build *build;
         FsmState stages[4];
         size_t n_stages, at;
@@ -85,6 +87,7 @@ static void wind_up(BuildRun *run)
                 (void)printf("%s\n", build_result(run->build));
         run->finished = true;
         run->build = build_free(run->build);
+        run->toolchain = toolchain_free(run->toolchain);
         if (!job_pool_is_idle(run->pool))
                 return;
         if (!run->discarding) {
@@ -99,6 +102,8 @@ static int step(sd_event_source *source, void *userdata)
 {
         BuildRun *run = userdata;
 
+        if (!run->build && !run->finished)
+                return 0; /* a signal while the toolchain was being opened */
         if (run->finished || run->failed || run->at == run->n_stages)
                 wind_up(run);
         else
@@ -159,25 +164,64 @@ static int execute(BuildRun *run, const BuildRequest *request)
         };
         int r;
 
-        r = set_up(run);
-        if (r == 0)
-                r = build_new(run->pool, request, &handler, run, &run->build);
-        if (r == 0) {
-                if (request->tree_verdict != TREE_READY)
-                        run->stages[run->n_stages++] = FSM_PREPARE;
-                run->stages[run->n_stages++] = FSM_COMPILE;
-                run->stages[run->n_stages++] = FSM_LINK;
-                run->stages[run->n_stages++] = FSM_PUBLISH;
-                r = sd_event_loop(run->event);
-                if (r < 0)
-                        r = err_origin(r);
-        }
+        r = build_new(run->pool, request, &handler, run, &run->build);
+        if (r)
+                return err_trace(r);
+        if (request->tree_verdict != TREE_READY)
+                run->stages[run->n_stages++] = FSM_PREPARE;
+        run->stages[run->n_stages++] = FSM_COMPILE;
+        run->stages[run->n_stages++] = FSM_LINK;
+        run->stages[run->n_stages++] = FSM_PUBLISH;
+        wake(run);
+        r = sd_event_loop(run->event);
+        return r < 0 ? err_origin(r) : 0;
+}
 
+static void tear_down(BuildRun *run)
+{
         build_free(run->build);
+        toolchain_free(run->toolchain);
         job_pool_free(run->pool);
         sd_event_source_disable_unref(run->defer);
         sd_event_unref(run->event);
-        return r;
+}
+
+static void on_opening(void *userdata, const char *text)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        (void)fprintf(stderr, "%s%s", text, run->terminal ? "" : "\n");
+}
+
+static void on_note(void *userdata, const char *text)
+{
+        on_log(userdata, LOG_INFO, text);
+}
+
+static void on_opened(void *userdata, Code code, const char *detail)
+{
+        BuildRun *run = userdata;
+
+        clear_line(run);
+        run->opened = true;
+        run->code = code == CODE_OK ? CODE_OK : cli_fail(code, "%s", strempty(detail));
+        if (code == CODE_OK)
+                (void)fprintf(stderr, "Building in %s.\n", toolchain_name(run->toolchain));
+}
+
+/* On the build's own loop, because it has to stay open for as long. */
+static Code open_toolchain(BuildRun *run, const Config *config)
+{
+        static const ToolchainHandler handler = {
+                .on_progress = on_opening, .on_note = on_note, .on_done = on_opened
+        };
+        int r;
+
+        r = toolchain_open(run->pool, run->cli->root, config, &handler, run, &run->toolchain);
+        while (r >= 0 && !run->opened && !run->failed)
+                r = sd_event_run(run->event, UINT64_MAX);
+        return r < 0 ? cli_fatal(r, "toolchain") : run->code;
 }
 
 /* --output: the directory itself takes the place of the store, so the final rename stays on one file system.
@@ -253,10 +297,10 @@ static Code judge_signing(const Cli *cli, const Config *config, Facts *f)
         return CODE_OK;
 }
 
-static Code build_from(const Cli *cli, const Config *config, const Facts *f)
+static Code build_from(BuildRun *run, const Config *config, const Facts *f)
 {
         _cleanup_free_ char *store = NULL, *builds = NULL, *staging = NULL;
-        BuildRun run = { .cli = cli, .terminal = isatty(STDERR_FILENO) };
+        const Cli *cli = run->cli;
         BuildRequest request = { .root = cli->root, .config = config, .kernel = &f->kernel };
         int r;
 
@@ -272,19 +316,39 @@ static Code build_from(const Cli *cli, const Config *config, const Facts *f)
         request.tree_verdict = f->tree.verdict;
         request.source = &f->sources.items[f->source.index];
         request.signer = f->signing.wanted ? &f->signing.signer : NULL;
-        request.store = run.store = store;
+        request.toolchain = run->toolchain;
+        request.store = run->store = store;
         request.builds = builds;
         request.locked = !cli->output;
-        r = execute(&run, &request);
+        r = execute(run, &request);
         if (cli->output)
                 (void)rmdir(staging);
         if (r < 0)
                 return r == -ENOSPC ? cli_fail(CODE_NO_SPACE, "%s.", store) : cli_fatal(r, "build");
-        return run.code;
+        return run->code;
+}
+
+/* Everything before the first compiler runs; what is wrong is printed. */
+static Code look(BuildRun *run, const Config *config, FactsTarget *target, Facts *facts)
+{
+        const Cli *cli = run->cli;
+        Code code = CODE_OK;
+        int r;
+
+        if (toolchain_is_wanted(config)) {
+                code = open_toolchain(run, config);
+                if (code)
+                        return code;
+                target->inside = toolchain_root(run->toolchain);
+        }
+        r = facts_gather(cli->root, config, target, facts);
+        code = r < 0 ? cli_fatal(r, "facts") : judge(facts, config);
+        return code == CODE_OK ? judge_signing(cli, config, facts) : code;
 }
 
 Code cli_build(Cli *cli)
 {
+        BuildRun run = { .cli = cli, .terminal = isatty(STDERR_FILENO) };
         FactsTarget target = { .release = cli->kernel, .always_build = true };
         _cleanup_(config_freep) Config *config = NULL;
         Facts facts = {};
@@ -294,12 +358,11 @@ Code cli_build(Cli *cli)
         code = cli_config(cli, &config);
         if (code)
                 return code;
-        r = facts_gather(cli->root, config, &target, &facts);
-        code = r < 0 ? cli_fatal(r, "facts") : judge(&facts, config);
+        r = set_up(&run);
+        code = r < 0 ? cli_fatal(r, "build") : look(&run, config, &target, &facts);
         if (code == CODE_OK)
-                code = judge_signing(cli, config, &facts);
-        if (code == CODE_OK)
-                code = build_from(cli, config, &facts);
+                code = build_from(&run, config, &facts);
+        tear_down(&run);
         facts_done(&facts);
         return code;
 }

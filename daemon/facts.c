@@ -79,16 +79,63 @@ static int gather_sources(const Root *root, const Config *config, Facts *f)
         return err_trace(r);
 }
 
-static int gather_trees(const Root *root, const Config *config, bool running, Facts *f)
+static int take_tree(Facts *f, TreeFacts *t)
+{
+        TreeFacts *items = reallocarray(f->trees.items, f->trees.n + 1, sizeof(*items));
+
+        if (!items)
+                return err_origin(-ENOMEM);
+        f->trees.items = items;
+        items[f->trees.n++] = *t;
+        *t = (TreeFacts){};
+        return 0;
+}
+
+static int search_trees(const Root *root, const Config *config, bool running, Facts *f)
 {
         int r;
 
         r = treefacts_search(root, config->kernel_tree, f->kernel.release, &f->trees);
-        for (size_t i = 0; r == 0 && i < f->trees.n; i++) {
+        for (size_t i = 0; r == 0 && i < f->trees.n; i++)
                 r = treesupply_complete(root, f->kernel.release, running, &f->trees.items[i]);
+        return err_trace(r);
+}
+
+/* What a source in there lacks may be beside the host's kernel. */
+static int search_inside(const Root *root, const Root *inside, const Config *config, bool running, Facts *f)
+{
+        TreeFactsList l = {};
+        int r;
+
+        r = treefacts_search(inside, config->kernel_tree, f->kernel.release, &l);
+        for (size_t i = 0; r == 0 && i < l.n; i++) {
+                TreeFacts *t = &l.items[i];
+                bool has_symvers;
+
+                t->inside = t->source_inside = true;
+                r = treesupply_complete(inside, f->kernel.release, /* running= */ false, t);
+                has_symvers = t->parts[TREE_PART_SYMVERS] || t->symvers_from;
                 if (r == 0)
-                        r = tree_facts_derive(&f->trees.items[i]);
+                        r = treesupply_complete(root, f->kernel.release, running, t);
+                t->symvers_outside = !has_symvers && t->symvers_from;
+                if (r == 0)
+                        r = take_tree(f, t);
         }
+        tree_facts_list_done(&l);
+        f->has_inside = true;
+        return err_trace(r);
+}
+
+static int gather_trees(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
+{
+        bool running = !(target && target->release);
+        int r;
+
+        r = search_trees(root, config, running, f);
+        if (r == 0 && target && target->inside)
+                r = search_inside(root, target->inside, config, running, f);
+        for (size_t i = 0; r == 0 && i < f->trees.n; i++)
+                r = tree_facts_derive(&f->trees.items[i]);
         if (r)
                 return err_trace(r);
 
@@ -181,7 +228,7 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
                 r = gather_sources(root, config, f);
                 if (r == 0)
-                        r = gather_trees(root, config, !(target && target->release), f);
+                        r = gather_trees(root, config, target, f);
         }
         return err_trace(r);
 }
@@ -205,6 +252,7 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .trees = &f->trees,
                 .tree = f->has_tree ? &f->tree : NULL,
                 .tree_index = f->tree_index,
+                .has_inside = f->has_inside,
                 .services = &f->services,
         };
 

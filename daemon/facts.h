@@ -32,6 +32,7 @@ typedef struct Facts {
         TreeJudgement tree;
         size_t tree_index;
         bool has_tree;
+        bool has_inside; /* the toolchain root was looked into */
         ServiceFacts services;
 } Facts;
 
@@ -39,6 +40,7 @@ typedef struct Facts {
 typedef struct FactsTarget {
         const char *release; /* never mixed with the running kernel's identity */
         bool always_build;   /* look at sources and trees even if the store has a build */
+        const Root *inside;  /* the toolchain root, once it is open: trees may be there, too */
 } FactsTarget;
 
 /* Returns 0 or a negative errno; *@ret is to be freed with facts_done(), also after a failure. */

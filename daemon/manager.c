@@ -66,7 +66,7 @@ void manager_stage_failed(Manager *m, Code code, const char *format, ...)
 static void forget_attempt(Manager *m)
 {
         stage_check_leave(m);
-        m->build = build_free(m->build);
+        stage_build_drop(m);
         module_work_reset(m);
         stage_devices_end(m);
         plan_done(&m->plan);
@@ -122,7 +122,7 @@ static void on_idle(void *userdata)
 static void enter_stopping(Manager *m)
 {
         notify_sendf("STOPPING=1");
-        m->build = build_free(m->build);
+        stage_build_drop(m);
         stage_devices_end(m);
         stage_busy_leave(m);
         holding_forget(m);
@@ -148,7 +148,7 @@ static void enter(Manager *m)
                 stage_build_enter(m, m->fsm.state);
                 return;
         case FSM_LOAD:
-                m->build = build_free(m->build);
+                stage_build_drop(m);
                 stage_load_enter(m);
                 return;
         case FSM_AWAIT_DEVICES:
@@ -192,7 +192,7 @@ static void enter(Manager *m)
                         manager_fallback_explain(m);
                 holding_forget(m);
                 /* A full disk is not to become fuller with every attempt. */
-                m->build = build_free(m->build);
+                stage_build_drop(m);
                 discard_staging(m);
                 (void)stage_nodes_tidy(m, /* last= */ false);
                 return;
@@ -231,7 +231,7 @@ static void perform(Manager *m, const FsmAction *action)
         switch (action->type) {
         case FSM_ACT_CANCEL:
                 stage_check_leave(m);
-                m->build = build_free(m->build);
+                stage_build_drop(m);
                 module_work_reset(m);
                 return;
         case FSM_ACT_ENTER:

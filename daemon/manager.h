@@ -95,7 +95,8 @@ struct Manager {
         char **shared_problems;
         bool shared_looked;
         Build *build;
-        char *build_path; /* the build to load from, in the root */
+        Toolchain *toolchain; /* for that build; NULL: the host's tools */
+        char *build_path;     /* the build to load from, in the root */
         BuildManifest loading_manifest;
 
         usec_t attempt_began;
@@ -197,6 +198,9 @@ void stage_clear_enter(Manager *m);
 
 /* stage-build.c: PREPARE, COMPILE, LINK, PUBLISH */
 void stage_build_enter(Manager *m, FsmState state);
+
+/* Gives up what is being built, and the toolchain that it is built with. */
+void stage_build_drop(Manager *m);
 
 /* stage-load.c: LOAD */
 void stage_load_enter(Manager *m);

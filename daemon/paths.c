@@ -30,6 +30,11 @@ const char *path_of_keeper(void)
         return configured("NVIDIA_DRIVERD_KEEPER", PATH_KEEPER);
 }
 
+const char *path_of_toolchain(void)
+{
+        return configured("NVIDIA_DRIVERD_TOOLCHAIN", PATH_TOOLCHAIN);
+}
+
 const char *path_of_worker(void)
 {
         return configured("NVIDIA_DRIVERD_WORKER", PATH_WORKER);

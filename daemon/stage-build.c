@@ -47,6 +47,12 @@ static void on_stage(void *userdata, FsmState stage, Code code, const char *deta
         manager_stage_done(m);
 }
 
+void stage_build_drop(Manager *m)
+{
+        m->build = build_free(m->build);
+        m->toolchain = toolchain_free(m->toolchain);
+}
+
 static int begin(Manager *m)
 {
         static const BuildHandler handler = {
@@ -64,6 +70,7 @@ static int begin(Manager *m)
                 .source = m->plan.source,
                 .base = m->plan.base,
                 .signer = m->plan.sign ? &m->facts.signing.signer : NULL,
+                .toolchain = m->toolchain,
                 .store = m->config->store_directory,
                 .builds = builds,
                 .locked = true,

@@ -2,10 +2,11 @@
 
 /*
  * CHECK: everything that is known before anything is done. Facts are read and
- * a plan is made of them at once. Three things may then be asked of the worker,
+ * a plan is made of them at once. Four things may then be asked of other programs,
  * each followed by another plan: what the shared stores have, if the own one
- * does not help; a copy of a build that is there; and whether the key signs, if
- * the plan signs modules.
+ * does not help; a copy of a build that is there; whether the key signs, if
+ * the plan signs modules; and the toolchain root, if something is compiled in
+ * it: there may be a kernel tree in there, too.
  *
  * A shared store never makes a start fail: it is told what is wrong with it,
  * and the start goes on without.
@@ -87,10 +88,11 @@ static void plan_again(Manager *m)
 
 static void gather(Manager *m)
 {
+        const FactsTarget target = { .inside = m->toolchain ? toolchain_root(m->toolchain) : NULL };
         int r;
 
         facts_done(&m->facts);
-        r = facts_gather(m->root, m->config, NULL, &m->facts);
+        r = facts_gather(m->root, m->config, &target, &m->facts);
         m->facts.fall_back = m->fsm.fallback;
         if (r < 0)
                 fail(m, r, "gathering facts");
@@ -160,6 +162,44 @@ static void on_key_checked(void *userdata)
         plan_again(m);
 }
 
+static void on_opening(void *userdata, const char *text)
+{
+        Manager *m = userdata;
+
+        manager_progress(m, text);
+}
+
+static void on_note(void *userdata, const char *text)
+{
+        Manager *m = userdata;
+
+        log_info(m->log, "%s.", text);
+}
+
+static void on_opened(void *userdata, Code code, const char *detail)
+{
+        Manager *m = userdata;
+
+        manager_progress(m, NULL);
+        if (code) {
+                manager_stage_failed(m, code, "%s", strempty(detail));
+                return;
+        }
+        log_info(m->log, "Building in %s.", toolchain_name(m->toolchain));
+        plan_done(&m->plan);
+        gather(m);
+}
+
+static int open_toolchain(Manager *m)
+{
+        static const ToolchainHandler handler = {
+                .on_progress = on_opening, .on_note = on_note, .on_done = on_opened
+        };
+
+        manager_progress(m, "Opening the toolchain root");
+        return err_trace(toolchain_open(m->pool, m->root, m->config, &handler, m, &m->toolchain));
+}
+
 static void go_on(Manager *m)
 {
         int r;
@@ -171,6 +211,8 @@ static void go_on(Manager *m)
         else if (m->plan.code == CODE_OK && m->plan.sign && !m->facts.signing.checked)
                 r = signing_check(m->pool, m->root, m->config, &m->facts.signing, on_key_checked, m,
                                 &m->signing_check);
+        else if (m->plan.code == CODE_OK && m->plan.toolchain && !m->toolchain)
+                r = open_toolchain(m);
         else {
                 if (m->shared_looked)
                         manager_progress(m, NULL);

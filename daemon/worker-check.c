@@ -29,6 +29,7 @@ typedef struct Subject {
 
 typedef struct Check {
         Root *root;
+        Root *tree_root; /* of the tree, which may be in a toolchain root */
         TreeFacts tree;
         ModcheckKernel kernel;
         Symvers *symvers;
@@ -46,6 +47,7 @@ static void check_done(Check *c)
         }
         symvers_free(c->symvers);
         tree_facts_done(&c->tree);
+        root_free(c->tree_root);
         root_free(c->root);
 }
 
@@ -63,7 +65,7 @@ static Code read_symvers(Check *c, const char *tree)
 
         if (!path)
                 return internal(tree, -ENOMEM);
-        r = root_read_file(c->root, path, SYMVERS_SIZE_MAX, &text, &size);
+        r = root_read_file(c->tree_root, path, SYMVERS_SIZE_MAX, &text, &size);
         if (r == ROOT_E_ABSENT) {
                 helper_say(HELPER_KEY_NOTE, "%s is not there, so the modules' symbols cannot be checked",
                                 path);
@@ -106,7 +108,7 @@ static Code read_tree(Check *c, const char *tree)
 {
         int r;
 
-        r = treefacts_read(c->root, tree, &c->tree);
+        r = treefacts_read(c->tree_root, tree, &c->tree);
         if (r > 0) {
                 helper_say(HELPER_KEY_DETAIL, "%s: there is no such kernel tree", tree);
                 return CODE_TREE_MISSING;
@@ -221,6 +223,8 @@ Code worker_check(char **arguments)
         int r;
 
         r = root_new("/", &c.root);
+        if (r == 0)
+                r = root_new(arguments[2] ? arguments[2] : "/", &c.tree_root);
         if (r)
                 return internal("/", r);
         code = read_tree(&c, arguments[1]);

@@ -12,7 +12,7 @@
 int main(int argc, char **argv)
 {
         static const HelperOperation operations[] = {
-                { "check", 2, "DIRECTORY TREE", worker_check },
+                { "check", 2, "DIRECTORY TREE [ROOT-OF-TREE]", worker_check },
                 { "firmware", 2, "SOURCE TARGET", worker_firmware },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },

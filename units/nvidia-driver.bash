@@ -8,7 +8,7 @@ __nvidia_driver_settings='
         Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware= Driver.Fallback=
         Kernel.Tree=
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
-        Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
+        Toolchain.Root= Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
         Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec=
         Load.TimeoutSec= Load.DeviceTimeoutSec=

@@ -25,6 +25,7 @@ static bool fields_equal(ConfigKind kind, const void *a, const void *b)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_TOOLCHAIN:
         case CONFIG_CHECKSUM:
                 return streq_ptr(*(char *const *)a, *(char *const *)b);
         case CONFIG_MODULES:

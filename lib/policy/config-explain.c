@@ -133,6 +133,8 @@ char *config_expectation(const ConfigKey *key)
                 return strdup("names of services with blanks between them");
         case CONFIG_ADDRESSES:
                 return strdup("PCI addresses such as 0000:01:00.0 or 01:00.0 with blanks between them");
+        case CONFIG_TOOLCHAIN:
+                return strdup("an absolute path, not / itself, or " TOOLCHAIN_CONTAINER);
         case CONFIG_MIRRORS:
                 return strdup(MIRROR_EXPECTATION);
         case CONFIG_CHECKSUM:

@@ -200,6 +200,16 @@ static int parse_key(const char *value, char **field)
         return r < 0 ? err_trace(r) : r;
 }
 
+static int parse_toolchain(const char *value, char **field)
+{
+        int r;
+
+        if (streq(value, TOOLCHAIN_CONTAINER))
+                return err_trace(set_string(field, strdup(value)));
+        r = parse_path(value, field);
+        return r < 0 ? err_trace(r) : r;
+}
+
 /* Those that every kernel which verifies modules can be configured for. */
 static bool hash_is_valid(const char *s)
 {
@@ -381,6 +391,8 @@ static int parse(const ConfigKey *key, const char *value, bool append, void *fie
                 return parse_names(value, append, config_service_name_is_valid, streq, field);
         case CONFIG_ADDRESSES:
                 return parse_addresses(value, append, field);
+        case CONFIG_TOOLCHAIN:
+                return parse_toolchain(value, field);
         case CONFIG_MIRRORS:
                 return parse_words(value, " \t", append, mirror_is_valid, streq, field);
         case CONFIG_CHECKSUM:
@@ -413,6 +425,7 @@ void config_clear(const ConfigKey *key, void *field)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_TOOLCHAIN:
         case CONFIG_CHECKSUM:
                 freep(field);
                 break;

@@ -16,7 +16,7 @@ const ConfigSection config_sections[] = {
         { "Driver", "Which driver, and which of its modules." },
         { "Kernel", "The kernel that the driver is built for." },
         { "Build", "How the driver is compiled and linked." },
-        { "Toolchain", "What nvidia-driver toolchain fetch gets: Flatcar's developer container, for hosts without a compiler." },
+        { "Toolchain", "The tools to build with, on a host that has no compiler." },
         { "Signing", "The key that modules are signed with. Without one they are not signed." },
         { "Store", "Where finished builds are kept." },
         { "Load", "How modules are loaded and devices waited for." },
@@ -111,6 +111,12 @@ const ConfigKey config_keys[] = {
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
 
+        KEY("Toolchain", "Root", CONFIG_TOOLCHAIN, toolchain_root, "",
+                        "A directory or a disk image with a system that has a compiler, make and binutils: kernel tree and "
+                        "driver are compiled and linked inside of it. It is only read. An image has a file system, or a "
+                        "partition table and a partition with a system. Kernel trees are searched in it too, after "
+                        "those of the host. developer-container is the image that Flatcar makes for each release, see "
+                        "Mirror=. If empty, the host's own tools are used."),
         KEY("Toolchain", "Mirror", CONFIG_MIRRORS, toolchain_mirrors, "",
                         "Where the developer container of this release of Flatcar is: directories, or directories of a server, "
                         "which are tried in this order, or the file itself. %c is the channel (stable), %b the board (amd64-usr), "

@@ -26,6 +26,7 @@ typedef enum ConfigKind {
         CONFIG_POLICY,    /* StopPolicy */
         CONFIG_NAMES,     /* char **, of services */
         CONFIG_ADDRESSES, /* char **, of PCI functions */
+        CONFIG_TOOLCHAIN, /* char *, or NULL */
         CONFIG_MIRRORS,   /* char **, of paths and URLs */
         CONFIG_CHECKSUM,  /* char *, or NULL */
         _CONFIG_KIND_MAX,

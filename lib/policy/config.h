@@ -23,6 +23,8 @@ DriverChoice driver_choice_from_string(const char *name);
 
 #define CONFIG_PKCS11 "pkcs11:" /* what the URI of a key in a token begins with */
 
+#define TOOLCHAIN_CONTAINER "developer-container" /* as a toolchain root: the one of this host's release */
+
 /* What a stop does about programs that use the driver. */
 typedef enum StopPolicy {
         STOP_POLICY_LEAVE, /* what they use stays loaded, the daemon ends without it */
@@ -78,6 +80,7 @@ typedef struct Config {
         bool build_ignore_compiler_mismatch;
         bool build_debug_info;
 
+        char *toolchain_root;     /* an absolute path or TOOLCHAIN_CONTAINER; NULL: the host's own tools */
         char **toolchain_mirrors; /* where the developer container is; empty: nothing is downloaded */
         char *toolchain_checksum; /* "sha512:HEX"; NULL: the DIGESTS beside the file */
         usec_t toolchain_stall;

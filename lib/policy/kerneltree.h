@@ -44,12 +44,15 @@ typedef struct TreeFacts {
         char *makefile_version; /* "6.1.192" from the source's Makefile; NULL if unreadable */
         char *config;           /* text of .config, at most KCONFIG_SIZE_MAX; NULL if none */
         size_t config_size;
-        char *config_from;  /* the tree has none, the text is from here; else NULL */
-        char *symvers_from; /* the same of Module.symvers */
-        char *randstruct;   /* RANDSTRUCT_HASHED_SEED or NULL */
-        bool dirty;         /* the source holds results of a build: make O= refuses it */
-        char *dirty_by;     /* the file or directory that shows it, below source */
-        bool foreign_tools; /* modpost or fixdep is a program for another machine or not runnable */
+        char *config_from;    /* the tree has none, the text is from here; else NULL */
+        char *symvers_from;   /* the same of Module.symvers */
+        char *randstruct;     /* RANDSTRUCT_HASHED_SEED or NULL */
+        bool dirty;           /* the source holds results of a build: make O= refuses it */
+        char *dirty_by;       /* the file or directory that shows it, below source */
+        bool inside;          /* path is in the toolchain root, and not in the machine's */
+        bool source_inside;   /* the same of source */
+        bool symvers_outside; /* inside, but symvers_from is of the machine */
+        bool foreign_tools;   /* modpost or fixdep is a program for another machine or not runnable */
 
         /* derived by tree_facts_derive(): */
         char *compiler;       /* CONFIG_CC_VERSION_TEXT or NULL */

@@ -181,7 +181,11 @@ static int plan_build(const Config *config, const PlanFacts *facts, Plan *plan)
         if (source->warning && strv_push(&plan->warnings, source->warning))
                 return err_origin(-ENOMEM);
         plan->source = &facts->sources->items[source->index];
+        plan->toolchain = config->toolchain_root && !facts->has_inside;
 
+        if (plan->toolchain && (!facts->tree || (facts->tree->code != CODE_OK &&
+                                                                facts->tree->verdict != TREE_DIRTY)))
+                return 0;
         if (!facts->tree) {
                 none = str_format("Kernel %s has none.", facts->kernel->release);
                 if (!none)
@@ -226,17 +230,18 @@ static int add_copying_steps(const PlanFacts *facts, Plan *plan)
         return r ? err_trace(r) : err_trace(add_step(plan, FSM_PUBLISH, true, "a copy of %s", from));
 }
 
-static int add_compile_step(const PlanFacts *facts, Plan *plan)
+static int add_compile_step(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         const DriverSource *s = plan->source;
         const char *version = strna(s->version), *slash = s->folder ? "/" : "",
-                   *folder = strempty(s->folder);
+                   *folder = strempty(s->folder), *in = config->toolchain_root ? ", in " : "",
+                   *root = strempty(config->toolchain_root);
 
         if (!facts->source->reason)
-                return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s", version, s->path,
-                                slash, folder));
-        return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s, the %s modules: %s",
-                        version, s->path, slash, folder, driver_type_to_string(s->type),
+                return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s%s%s", version,
+                                s->path, slash, folder, in, root));
+        return err_trace(add_step(plan, FSM_COMPILE, true, "driver %s from %s%s%s%s%s, the %s modules: %s",
+                        version, s->path, slash, folder, in, root, driver_type_to_string(s->type),
                         facts->source->reason));
 }
 
@@ -263,12 +268,15 @@ static int add_build_steps(const Config *config, const PlanFacts *facts, Plan *p
         r = plan_build(config, facts, plan);
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
-        if (plan->tree_verdict == TREE_READY)
+        if (!plan->tree)
+                r = add_step(plan, FSM_PREPARE, true,
+                                "if a kernel tree in the toolchain root needs it; the host has none");
+        else if (plan->tree_verdict == TREE_READY)
                 r = add_step(plan, FSM_PREPARE, false, "kernel tree %s is ready", plan->tree->path);
         else
                 r = add_step(plan, FSM_PREPARE, true, "kernel source %s, out of tree", plan->tree->path);
         if (r == 0)
-                r = add_compile_step(facts, plan);
+                r = add_compile_step(config, facts, plan);
         if (r == 0)
                 r = add_step(plan, FSM_LINK, true, "interfaces with NVIDIA's core objects%s%s%s",
                                 plan->sign ? ", signed as '" : "",

@@ -47,6 +47,7 @@ typedef struct PlanFacts {
         const TreeFactsList *trees;
         const TreeJudgement *tree; /* the choice among them; NULL if there is none at all */
         size_t tree_index;
+        bool has_inside; /* trees of the toolchain root are among them */
         const ServiceFacts *services;
 } PlanFacts;
 
@@ -76,6 +77,7 @@ typedef struct Plan {
         const DriverSource *source; /* to build from, if one has to be made */
         const TreeFacts *tree;
         TreeVerdict tree_verdict;
+        bool toolchain; /* the toolchain root has to be opened for it, and the plan made once more then */
         ServicePlan services;
         PlanStep *steps; /* in order, each stage once */
         size_t n_steps;

@@ -15,6 +15,7 @@ typedef struct RecipeStep {
         char **argv;
         char **environment; /* complete: nothing is inherited */
         char *directory;    /* working directory, NULL: "/" */
+        bool on_host;       /* with the host's tools, also where there is a toolchain root */
 } RecipeStep;
 
 void recipe_step_done(RecipeStep *s);

@@ -38,6 +38,8 @@ int runfile_step(RunFileStep step, const char *file, const char *target, const c
                 recipe_step_done(&s);
                 return err_trace(r);
         }
+        /* What it unpacks with is in it, and in every system. */
+        s.on_host = true;
         *ret = s;
         return 0;
 }

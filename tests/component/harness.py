@@ -550,6 +550,7 @@ class Machine:
                    NVIDIA_DRIVERD_HELPER=os.path.join(HERE, "fake-helper"),
                    NVIDIA_DRIVERD_WORKER=os.path.join(HERE, "fake-worker"),
                    NVIDIA_DRIVERD_FETCH=FETCH,
+                   NVIDIA_DRIVERD_TOOLCHAIN=os.path.join(HERE, "fake-toolchain"),  # never the real one: it mounts
                    NVIDIA_DRIVERD_KEEPER=os.environ["NVIDIA_KEEPER"],
                    NVIDIA_DRIVERD_DAEMON=os.environ["NVIDIA_DRIVERD"])
         env.update(more)

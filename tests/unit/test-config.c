@@ -140,6 +140,7 @@ static const struct {
         { "Stop", "UnloadLostGpu", "yes" },
         { "Watch", "KernelLog", "no" },
         { "Watch", "QuietSec", "5s" },
+        { "Toolchain", "Root", "developer-container" },
         { "Toolchain", "Mirror", "/srv/flatcar/%v https://host:8443/%c/%b/%v" },
         { "Toolchain", "Checksum",
                         "sha256:0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef" },
@@ -173,6 +174,7 @@ static char *field_text(const Config *config, const ConfigKey *key)
         case CONFIG_PROGRAM:
         case CONFIG_KEY:
         case CONFIG_HASH:
+        case CONFIG_TOOLCHAIN:
         case CONFIG_CHECKSUM:
                 return strdup(strempty(*(char *const *)field));
         case CONFIG_MODULES:
@@ -261,6 +263,9 @@ static const struct {
         { "Signing", "Key", "/etc/../key.pem", CONFIG_E_BAD_VALUE, "absolute path" },
         { "Signing", "Hash", "md5", CONFIG_E_BAD_VALUE, "sha256, sha384 and sha512" },
         { "Signing", "Certificate", "pkcs11:token=a", CONFIG_E_BAD_VALUE, "absolute path" },
+        { "Toolchain", "Root", "developer", CONFIG_E_BAD_VALUE, "or developer-container" },
+        { "Toolchain", "Root", "/srv/../x", CONFIG_E_BAD_VALUE, "an absolute path" },
+        { "Toolchain", "Root", "/", CONFIG_E_BAD_VALUE, "not / itself" },
         { "Toolchain", "Mirror", "ftp://host/", CONFIG_E_BAD_VALUE, "https, http or file" },
         { "Toolchain", "Mirror", "https://user:word@host/", CONFIG_E_BAD_VALUE, "without user name" },
         { "Toolchain", "Mirror", "/srv/%x", CONFIG_E_BAD_VALUE, "%c, %b, %v and %%" },
