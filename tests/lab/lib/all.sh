@@ -16,6 +16,8 @@
 . "$LAB/lib/image.sh"
 # shellcheck source=lib/disk.sh
 . "$LAB/lib/disk.sh"
+# shellcheck source=lib/devcontainer.sh
+. "$LAB/lib/devcontainer.sh"
 # shellcheck source=lib/daemon.sh
 . "$LAB/lib/daemon.sh"
 # shellcheck source=lib/machine.sh

@@ -20,6 +20,7 @@ options:
   --driver real|open|standin|none  whose package the daemon finds in its store: NVIDIA's, its open modules, the stand-in (real)
   --plain                     the driver's modules, linked by its own Makefile, in /lib/modules/KV/extra too
   --toolchain                 compiler, kernel headers and stand-in source inside the machine (implies --disk)
+  --devcontainer              a stand-in for Flatcar's developer container in /lab/mirror/VERSION, and the stand-in driver's source (implies --disk)
   --nouveau                   let udev load nouveau when it sees a board
   --simgpu PARAM=VALUE        parameter of the simulation, e.g. boot0=0 for an unknown chip (repeatable)
   --package KERNEL[=DRIVER]   our package of the driver (real) for that kernel in /lab/packages/KERNEL.nvpkg, and what importing it takes: ld,
@@ -34,7 +35,7 @@ END
 
 # Parses options; what is left over is in REST.
 machine_options() {
-        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIGNING=no PACKAGES=() SIMGPU=() FILES=() APPEND='' TIMEOUT=300
+        KERNEL=6.1 GPUS=1 DISK=no DRIVER=real PLAIN=no FLAVOUR=base NOUVEAU=no SIGNING=no DEVCONTAINER=no PACKAGES=() SIMGPU=() FILES=() APPEND='' TIMEOUT=300
         OPTIONS=()
         while [[ $# -gt 0 ]]; do
                 case $1 in
@@ -42,7 +43,7 @@ machine_options() {
                         [[ $# -ge 2 ]] || die "$1 needs a value"
                         OPTIONS+=("$1" "$2")
                         ;;
-                --disk | --plain | --toolchain | --nouveau | --signing-key) OPTIONS+=("$1") ;;
+                --disk | --plain | --toolchain | --devcontainer | --nouveau | --signing-key) OPTIONS+=("$1") ;;
                 esac
                 case $1 in
                 --kernel) KERNEL=$2 ;;
@@ -57,6 +58,7 @@ machine_options() {
                 --disk) DISK=yes ;;
                 --plain) PLAIN=yes ;;
                 --toolchain) FLAVOUR=toolchain DISK=yes ;;
+                --devcontainer) DEVCONTAINER=yes DISK=yes ;;
                 --nouveau) NOUVEAU=yes ;;
                 --signing-key) SIGNING=yes ;;
                 --help | -h)
@@ -74,7 +76,7 @@ machine_options() {
                 *) break ;;
                 esac
                 case $1 in
-                --disk | --plain | --toolchain | --nouveau | --signing-key) shift ;;
+                --disk | --plain | --toolchain | --devcontainer | --nouveau | --signing-key) shift ;;
                 *) shift 2 ;;
                 esac
         done
@@ -122,6 +124,9 @@ machine_add_software() {
                 machine_add_builds
                 machine_add_packages
         fi
+        if [[ $DEVCONTAINER == yes ]]; then
+                machine_add_devcontainer
+        fi
         if [[ $PLAIN == yes ]]; then
                 entry=$(plain_layer "$KERNEL" "$DRIVER")
                 SOFTWARE+=("$entry/root.cpio")
@@ -159,6 +164,17 @@ machine_add_packages() {
         archive "$SCRATCH/packages" "$SCRATCH/packages.cpio"
         entry=$(image_linker)
         SOFTWARE+=("$SCRATCH/packages.cpio" "$entry/root.cpio")
+}
+
+machine_add_devcontainer() {
+        local mirror source
+        mirror=$(devcontainer_mirror "$KERNEL")
+        source=$(standin_source)
+        mkdir -p -- "$SCRATCH/devcontainer/lab/mirror" "$SCRATCH/devcontainer/usr/src"
+        cp -a -- "$mirror/." "$SCRATCH/devcontainer/lab/mirror/"
+        cp -a -- "$source" "$SCRATCH/devcontainer/usr/src/nvidia-standin-535.999.01"
+        archive "$SCRATCH/devcontainer" "$SCRATCH/devcontainer.cpio"
+        SOFTWARE+=("$SCRATCH/devcontainer.cpio")
 }
 
 # Copy a tree for a machine with merged /usr: an archive that brings a directory /lib would replace the machine's link /lib.
