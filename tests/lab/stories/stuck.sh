@@ -73,12 +73,12 @@ check "what was loaded is taken out again" no_nvidia_module
 systemctl reset-failed nvidia-driverd
 
 # The render node first, the card long after it; then an exit without end.
-start_asked '[Parameters]' 'nvidia_drm=render_first=8000'
+start_asked '[Parameters]' 'nvidia_drm=render_first=20000'
 check "the render node comes" wait_for 20 test -c /dev/dri/renderD128
 check_not "without the card" test -e /dev/dri/card0
 check "it is not ready with the render node alone" test "$(systemctl show -P ActiveState nvidia-driverd)" = activating
 check_not "and no card yet, still" test -e /dev/dri/card0
-check "ready" wait_for 20 state_is ready
+check "ready" wait_for 30 state_is ready
 check "with the card" test -c /dev/dri/card0
 
 echo 3600000 >/sys/module/nvidia/parameters/exit_delay_ms
