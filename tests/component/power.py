@@ -54,9 +54,11 @@ def worker_runs(m, operation):
 
 
 def kill_all(m, rng):
-    """The children of who is dead get their signal and go, or are gone with it, as when the power is cut."""
+    """The children of who is dead get their signal and go, or are gone with it. Not a helper: inside the kernel none is killed."""
     if rng.random() < 0.5:
-        for pid, _ in m.processes():
+        for pid, words in m.processes():
+            if "fake-helper" in words:
+                continue
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 
