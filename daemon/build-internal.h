@@ -26,6 +26,7 @@ struct Build {
 
         char *staging; /* in the root */
         int staging_lock;
+        int tree_lock; /* of the kept tree that is built in */
         char *result;
 
         DriverSource unpacked; /* what was in the .run file */
@@ -114,6 +115,13 @@ void build_run_prepare(Build *b);
 void build_run_compile(Build *b);
 void build_run_link(Build *b);
 void build_run_publish(Build *b);
+
+/* build-tree.c: returns 0 or a negative errno. */
+int build_lock_tree(Build *b);
+
+/* After PUBLISH: keeps the tree that was prepared, if that is wanted, and ends the stage. */
+void build_keep_tree(Build *b);
+void build_kept_line(Build *b, const char *line);
 
 /*
  * build-keep.c: what a package needs so that the modules can be linked once

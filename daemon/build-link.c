@@ -213,7 +213,7 @@ static void on_sealed(Build *b, const JobResult *result)
         Code code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
 
         if (result->status == 0 && b->result)
-                build_succeed(b);
+                build_keep_tree(b);
         else
                 build_fail(b, code > CODE_OK ? code : CODE_STORE_FAILED, "%s", strempty(b->answer_detail));
 }

@@ -66,7 +66,7 @@ int build_new(JobPool *pool, const BuildRequest *request, const BuildHandler *ha
         b = calloc(1, sizeof(*b));
         if (!b)
                 return err_origin(-ENOMEM);
-        b->log_fd = b->staging_lock = -EBADF;
+        b->log_fd = b->staging_lock = b->tree_lock = -EBADF;
         b->request = *request;
         b->handler = *handler;
         b->userdata = userdata;
@@ -82,7 +82,9 @@ int build_new(JobPool *pool, const BuildRequest *request, const BuildHandler *ha
         b->request.store = b->store;
         b->request.builds = b->builds;
 
-        r = store_stage(request->root, b->store, &b->staging, &b->staging_lock);
+        r = build_lock_tree(b);
+        if (r == 0)
+                r = store_stage(request->root, b->store, &b->staging, &b->staging_lock);
         if (r == 0)
                 r = open_log(b);
         if (r)
@@ -101,6 +103,7 @@ Build *build_free(Build *b)
         buildlog_done(&b->log);
         safe_close(b->log_fd);
         safe_close(b->staging_lock);
+        safe_close(b->tree_lock);
         tree_facts_done(&b->prepared);
         driver_source_done(&b->unpacked);
         recipe_modules_done(&b->modules);
@@ -310,6 +313,8 @@ static void on_worker_line(Build *b, const char *line)
                 (void)str_replace(&b->answer_detail, value);
         else if ((value = startswith(line, HELPER_KEY_BUILD "=")))
                 (void)str_replace(&b->result, value);
+        else if (startswith(line, HELPER_KEY_KEPT "="))
+                build_kept_line(b, line);
         else
                 build_check_line(b, line);
 }

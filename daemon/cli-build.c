@@ -20,6 +20,7 @@
 #include "policy/kconfig.h"
 #include "signing.h"
 #include "sys/store.h"
+#include "treecheck.h"
 
 typedef struct BuildRun {
         const Cli *cli;
@@ -328,6 +329,34 @@ static Code build_from(BuildRun *run, const Config *config, const Facts *f)
         return run->code;
 }
 
+/* With a kept tree that is what it was, or without one. */
+static int gather(const Cli *cli, const Config *config, const FactsTarget *target, Facts *facts)
+{
+        _cleanup_strv_ char **bad = NULL;
+
+        for (;;) {
+                _cleanup_free_ char *detail = NULL;
+                FactsTarget now = *target;
+                const TreeFacts *tree;
+                Code code;
+                int r;
+
+                now.bad = bad;
+                r = facts_gather(cli->root, config, &now, facts);
+                tree = r < 0 ? NULL : facts_kept_tree(facts);
+                if (!tree)
+                        return err_trace(r);
+                r = treecheck_now(cli->root, config, tree->path, &code, &detail);
+                if (r < 0 || code == CODE_OK)
+                        return err_trace(r);
+                (void)fprintf(stderr, "Kept kernel tree: %s, not building in it.\n", strna(detail));
+                r = strv_push(&bad, tree->path);
+                facts_done(facts);
+                if (r)
+                        return err_trace(r);
+        }
+}
+
 /* Everything before the first compiler runs; what is wrong is printed. */
 static Code look(BuildRun *run, const Config *config, FactsTarget *target, Facts *facts)
 {
@@ -341,7 +370,7 @@ static Code look(BuildRun *run, const Config *config, FactsTarget *target, Facts
                         return code;
                 target->inside = toolchain_root(run->toolchain);
         }
-        r = facts_gather(cli->root, config, target, facts);
+        r = gather(cli, config, target, facts);
         code = r < 0 ? cli_fatal(r, "facts") : judge(facts, config);
         return code == CODE_OK ? judge_signing(cli, config, facts) : code;
 }

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "cli-store.h"
+#include "kept.h"
 #include "policy/retention.h"
 #include "sharing.h"
 #include "sys/buildsjson.h"
@@ -175,6 +176,29 @@ static Code retire(const CliStore *s, const BuildManifest *m)
         return CODE_OK;
 }
 
+static Code gc_trees(CliStore *s)
+{
+        _cleanup_strv_ char **list = NULL;
+        int r;
+
+        r = kept_list(s->cli->root, s->config->store_directory, NULL, &list);
+        STRV_FOREACH (kept, list) {
+                if (r < 0 || (s->config->store_keep_trees &&
+                                             kepttree_is_needed(strrchr(*kept, '/') + 1, &s->builds)))
+                        continue;
+                if (!s->cli->dry_run)
+                        r = kept_retire(s->cli->root, s->config->store_directory, *kept);
+                if (r >= 0)
+                        (void)printf("%s: %s\n", *kept,
+                                        s->cli->dry_run ? "would be removed"
+                                        : r > 0         ? "in use"
+                                                        : "removed");
+        }
+        return r < 0 ? cli_fail(CODE_STORE_FAILED, "%s/" STORE_TREES ": %s.", s->config->store_directory,
+                                       strerror(-r))
+                     : CODE_OK;
+}
+
 static Code gc(CliStore *s)
 {
         _cleanup_strv_ char **protect = NULL;
@@ -196,6 +220,8 @@ static Code gc(CliStore *s)
         for (size_t i = 0; code == CODE_OK && i < s->builds.n; i++)
                 if (gone[i])
                         code = retire(s, &s->builds.items[i]);
+        if (code == CODE_OK)
+                code = gc_trees(s);
         if (!s->cli->dry_run && cli_store_discard_stale(s) < 0)
                 (void)fprintf(stderr,
                                 "nvidia-driver: what is left in staging is removed by the next start\n");

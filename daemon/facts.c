@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "facts.h"
+#include "kept.h"
 #include "loaded.h"
 #include "policy/claims.h"
 #include "signing.h"
@@ -126,6 +127,56 @@ static int search_inside(const Root *root, const Root *inside, const Config *con
         return err_trace(r);
 }
 
+/* A tree that was asked for by name is not replaced by one that came of another. */
+static int is_asked_for(const Root *root, const char *kept, const Config *config, bool *ret)
+{
+        KeptOrigin origin = {};
+        int r;
+
+        *ret = !config->kernel_tree;
+        if (*ret)
+                return 0;
+        r = kept_read_origin(root, kept, &origin);
+        *ret = r == 0 && streq(origin.source, config->kernel_tree + strspn(config->kernel_tree, "/"));
+        kept_origin_done(&origin);
+        return r < 0 ? err_trace(r) : 0;
+}
+
+static int take_kept(const Root *root, const char *kept, const Config *config, char *const *bad, Facts *f)
+{
+        _cleanup_free_ char *path = str_format("%s/" KEPTTREE_TREE, kept + strspn(kept, "/"));
+        _cleanup_(tree_facts_done) TreeFacts t = {};
+        bool wanted = false;
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        if (strv_contains(bad, path))
+                return 0;
+        r = is_asked_for(root, kept, config, &wanted);
+        if (r == 0 && wanted)
+                r = treefacts_read(root, path, &t);
+        if (r || !wanted)
+                return r < 0 ? err_trace(r) : 0;
+        t.kept = true;
+        return err_trace(take_tree(f, &t));
+}
+
+/* One that cannot be read is passed over; the others may serve. */
+static int search_kept(const Root *root, const Config *config, char *const *bad, Facts *f)
+{
+        _cleanup_strv_ char **list = NULL;
+        int r;
+
+        if (!config->store_keep_trees)
+                return 0;
+        r = kept_list(root, config->store_directory, f->kernel.release, &list);
+        STRV_FOREACH (kept, list)
+                if (r == 0)
+                        r = take_kept(root, *kept, config, bad, f);
+        return err_trace(r);
+}
+
 static int gather_trees(const Root *root, const Config *config, const FactsTarget *target, Facts *f)
 {
         bool running = !(target && target->release);
@@ -134,6 +185,8 @@ static int gather_trees(const Root *root, const Config *config, const FactsTarge
         r = search_trees(root, config, running, f);
         if (r == 0 && target && target->inside)
                 r = search_inside(root, target->inside, config, running, f);
+        if (r == 0)
+                r = search_kept(root, config, target ? target->bad : NULL, f);
         for (size_t i = 0; r == 0 && i < f->trees.n; i++)
                 r = tree_facts_derive(&f->trees.items[i]);
         if (r)
@@ -231,6 +284,16 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
                         r = gather_trees(root, config, target, f);
         }
         return err_trace(r);
+}
+
+const TreeFacts *facts_kept_tree(const Facts *f)
+{
+        if (f->has_tree && f->tree.verdict == TREE_READY)
+                return f->trees.items[f->tree_index].kept ? &f->trees.items[f->tree_index] : NULL;
+        for (size_t i = 0; i < f->trees.n; i++)
+                if (f->trees.items[i].kept)
+                        return &f->trees.items[i];
+        return NULL;
 }
 
 int facts_plan(const Facts *f, const Config *config, Plan *ret)

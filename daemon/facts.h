@@ -40,12 +40,19 @@ typedef struct Facts {
 typedef struct FactsTarget {
         const char *release; /* never mixed with the running kernel's identity */
         bool always_build;   /* look at sources and trees even if the store has a build */
+        char *const *bad;    /* kept trees that cannot be used */
         const Root *inside;  /* the toolchain root, once it is open: trees may be there, too */
 } FactsTarget;
 
 /* Returns 0 or a negative errno; *@ret is to be freed with facts_done(), also after a failure. */
 int facts_gather(const Root *root, const Config *config, const FactsTarget *target, Facts *ret);
 void facts_done(Facts *f);
+
+/*
+ * The kept tree that has to be verified before anything is built: the one that was chosen, or one that
+ * was not although nothing else is ready, so that it is no silent loss. NULL if there is none.
+ */
+const TreeFacts *facts_kept_tree(const Facts *f);
 
 /* Makes the plan from facts; it points into them. Returns 0 or -ENOMEM. */
 int facts_plan(const Facts *f, const Config *config, Plan *ret);

@@ -13,6 +13,7 @@
 #define HELPER_KEY_KERNEL "kernel" /* a line of the kernel log since the operation began */
 #define HELPER_KEY_DETAIL "detail" /* what happened, for people */
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
+#define HELPER_KEY_KEPT   "kept"   /* path of a kernel tree that is in the store now */
 #define HELPER_KEY_TEXT   "text"   /* a line of its manifest */
 #define HELPER_KEY_MODULE "module" /* a module of the host that has been looked after */
 
@@ -75,6 +76,10 @@ Code worker_signer(char **arguments);
 Code worker_sign(char **arguments);
 Code worker_attach(char **arguments);
 Code worker_detach(char **arguments);
+
+/* worker-tree.c */
+Code worker_keeptree(char **arguments);
+Code worker_checktree(char **arguments);
 
 /* worker-firmware.c */
 Code worker_firmware(char **arguments);

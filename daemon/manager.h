@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "build.h"
+#include "treecheck.h"
 #include "facts.h"
 #include "holding.h"
 #include "job.h"
@@ -93,6 +94,9 @@ struct Manager {
         SigningCheck *signing_check;
         Sharing *sharing; /* CHECK: the shared stores are being read */
         char **shared_problems;
+        TreeCheck *tree_check;
+        char *tree_checked; /* the kept tree that was found to be good */
+        char **trees_bad;   /* those that were not, in this attempt */
         bool shared_looked;
         Build *build;
         Toolchain *toolchain; /* for that build; NULL: the host's tools */

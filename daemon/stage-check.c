@@ -88,7 +88,10 @@ static void plan_again(Manager *m)
 
 static void gather(Manager *m)
 {
-        const FactsTarget target = { .inside = m->toolchain ? toolchain_root(m->toolchain) : NULL };
+        const FactsTarget target = {
+                .inside = m->toolchain ? toolchain_root(m->toolchain) : NULL,
+                .bad = m->trees_bad,
+        };
         int r;
 
         facts_done(&m->facts);
@@ -200,6 +203,34 @@ static int open_toolchain(Manager *m)
         return err_trace(toolchain_open(m->pool, m->root, m->config, &handler, m, &m->toolchain));
 }
 
+static void on_tree_checked(void *userdata, Code code, const char *detail)
+{
+        Manager *m = userdata;
+        const char *tree = facts_kept_tree(&m->facts)->path;
+        int r;
+
+        manager_progress(m, NULL);
+        r = code == CODE_OK ? str_replace(&m->tree_checked, tree) : strv_push(&m->trees_bad, tree);
+        if (r < 0) {
+                fail(m, r, "the kept kernel tree");
+                return;
+        }
+        if (code != CODE_OK)
+                log_warning(m->log, "Kept kernel tree: %s, not building in it.", detail);
+        /* The detail goes with it. */
+        m->tree_check = treecheck_free(m->tree_check);
+        plan_done(&m->plan);
+        gather(m);
+}
+
+/* Before anything is compiled in it. */
+static bool has_unchecked_tree(const Manager *m)
+{
+        const TreeFacts *tree = m->plan.source ? facts_kept_tree(&m->facts) : NULL;
+
+        return tree && !streq_ptr(m->tree_checked, tree->path);
+}
+
 static void go_on(Manager *m)
 {
         int r;
@@ -213,7 +244,11 @@ static void go_on(Manager *m)
                                 &m->signing_check);
         else if (m->plan.code == CODE_OK && m->plan.toolchain && !m->toolchain)
                 r = open_toolchain(m);
-        else {
+        else if (has_unchecked_tree(m)) {
+                manager_progress(m, "Verifying the kept kernel tree");
+                r = treecheck(m->pool, m->root, m->config, facts_kept_tree(&m->facts)->path, on_tree_checked,
+                                m, &m->tree_check);
+        } else {
                 if (m->shared_looked)
                         manager_progress(m, NULL);
                 finish(m);
@@ -231,6 +266,9 @@ void stage_check_enter(Manager *m)
 
 void stage_check_leave(Manager *m)
 {
+        m->tree_check = treecheck_free(m->tree_check);
+        m->tree_checked = (free(m->tree_checked), NULL);
+        m->trees_bad = strv_free(m->trees_bad);
         m->sharing = sharing_free(m->sharing);
         m->shared_problems = strv_free(m->shared_problems);
         m->signing_check = signing_check_free(m->signing_check);

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "kept.h"
 #include "manager.h"
 #include "paths.h"
 #include "policy/retention.h"
@@ -36,6 +37,24 @@ static void mark_good(Manager *m)
                 m->loading_manifest.kernel_release, m->loading_manifest.id, NULL };
         if (job_start(m->pool, &spec, &handler, m, &job) < 0)
                 log_warning(m->log, "That this build works could not be recorded, ignoring.");
+}
+
+/* Trees of kernels that no build is for any more, and of all if none are to be kept. */
+static int retire_trees(Manager *m, const BuildManifests *builds)
+{
+        _cleanup_strv_ char **list = NULL;
+        int r;
+
+        r = kept_list(m->root, m->config->store_directory, NULL, &list);
+        STRV_FOREACH (kept, list) {
+                if (r < 0 || (m->config->store_keep_trees &&
+                                             kepttree_is_needed(strrchr(*kept, '/') + 1, builds)))
+                        continue;
+                r = kept_retire(m->root, m->config->store_directory, *kept);
+                if (r == 0)
+                        log_info(m->log, "Kept kernel tree %s is retired.", *kept);
+        }
+        return r < 0 ? err_trace(r) : 0;
 }
 
 void stage_ready_retire(Manager *m)
@@ -72,6 +91,8 @@ void stage_ready_retire(Manager *m)
                         log_info(m->log, "Build %s is retired, newer ones are there.", list.items[i].id);
                 r = r < 0 ? r : 1;
         }
+        if (r >= 0)
+                r = retire_trees(m, &list);
         build_manifests_done(&list);
         if (r < 0)
                 log_warning(m->log, "Old builds could not be removed: %s, ignoring.", strerror(-r));

@@ -26,6 +26,10 @@ int main(int argc, char **argv)
                 { "good", 3, "STORE RELEASE BUILD", worker_good },
                 { "shared", 2, "DIRECTORY RELEASE", worker_shared },
                 { "take", 4, "STORE WAIT-USEC DIRECTORY BUILD", worker_take },
+                { "keeptree", 13,
+                                "ROOT STORE WAIT-USEC STAGED SOURCE-ROOT SOURCE ALLOWED OUTPUT RELEASE TREE CONFIG SYMVERS MAKEFILE",
+                                worker_keeptree },
+                { "checktree", 3, "ROOT STORE TREE", worker_checktree },
                 { "discard", 1, "DIRECTORY...", worker_discard },
         };
 

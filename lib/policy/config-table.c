@@ -160,6 +160,11 @@ const ConfigKey config_keys[] = {
                         "How long a shared directory may take to tell what it has, and ten times that for a copy. A mount that "
                         "does not answer is left out after that."),
 
+        KEY("Store", "KeepTrees", CONFIG_BOOL, store_keep_trees, "yes",
+                        "Whether a kernel tree that was prepared from sources is kept in the store, some 70 MB, so that the "
+                        "next build for that kernel takes neither the sources nor the time. It goes when the store has no "
+                        "build for that kernel any more. With no, kept ones are not used, and removed."),
+
         KEY("Load", "TimeoutSec", CONFIG_SPAN, load_timeout, "60s",
                         "How long one operation of the kernel, such as loading a module, may take. An operation that "
                         "takes longer is not interrupted, because it cannot be; the state becomes STUCK until the "

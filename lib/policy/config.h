@@ -95,6 +95,7 @@ typedef struct Config {
         usec_t store_lock_timeout;
         char **store_shared; /* searched in this order */
         usec_t store_shared_timeout;
+        bool store_keep_trees;
 
         usec_t load_timeout;
         usec_t device_timeout;

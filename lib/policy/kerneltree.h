@@ -50,6 +50,7 @@ typedef struct TreeFacts {
         bool dirty;           /* the source holds results of a build: make O= refuses it */
         char *dirty_by;       /* the file or directory that shows it, below source */
         bool inside;          /* path is in the toolchain root, and not in the machine's */
+        bool kept;            /* in the store, see policy/kepttree.h */
         bool source_inside;   /* the same of source */
         bool symvers_outside; /* inside, but symvers_from is of the machine */
         bool foreign_tools;   /* modpost or fixdep is a program for another machine or not runnable */

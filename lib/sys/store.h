@@ -16,6 +16,7 @@
 #define STORE_BUILDS    "builds"
 #define STORE_STAGING   "staging"
 #define STORE_GOOD      "good"
+#define STORE_TREES     "trees"     /* kernel trees, see policy/kepttree.h */
 #define STORE_TOOLCHAIN "toolchain" /* images, and where one is mounted for a build */
 
 /*

@@ -126,6 +126,7 @@ static const struct {
         { "Store", "LockTimeoutSec", "10s" },
         { "Store", "Shared", "/mnt/a /mnt/b,c" },
         { "Store", "SharedTimeoutSec", "1s" },
+        { "Store", "KeepTrees", "no" },
         { "Load", "TimeoutSec", "90" },
         { "Load", "DeviceTimeoutSec", "1min 30s" },
         { "Devices", "Include", "0000:01:00.0 10000:65:1f.7" },

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <signal.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "helper.h"
+#include "paths.h"
+#include "policy/kepttree.h"
+#include "treecheck.h"
+
+struct TreeCheck {
+        Job *job;
+        char *detail;
+        void (*done)(void *userdata, Code code, const char *detail);
+        void *userdata;
+};
+
+static void on_line(void *userdata, const char *line)
+{
+        TreeCheck *c = userdata;
+        const char *value = startswith(line, HELPER_KEY_DETAIL "=");
+
+        if (value)
+                (void)str_replace(&c->detail, value);
+}
+
+static void on_exit_of_worker(void *userdata, const JobResult *result)
+{
+        TreeCheck *c = userdata;
+        Code code = result->status < 0 ? CODE_INTERNAL : code_from_exit_status(result->status);
+
+        c->job = NULL;
+        c->done(c->userdata, code < 0 ? CODE_INTERNAL : code,
+                        c->detail ? c->detail : "the worker ended without a reason");
+}
+
+/* Of "STORE/trees/NAME/tree", without the last part. */
+static char *kept_of(const Root *root, const char *tree)
+{
+        size_t n = strlen(tree), end = strlen("/" KEPTTREE_TREE);
+        _cleanup_free_ char *kept = n > end ? strndup(tree, n - end) : NULL;
+
+        return kept ? root_path(root, kept) : NULL;
+}
+
+int treecheck(JobPool *pool, const Root *root, const Config *config, const char *tree,
+                void (*done)(void *userdata, Code code, const char *detail), void *userdata, TreeCheck **ret)
+{
+        static const JobHandler handler = { .on_line = on_line, .on_exit = on_exit_of_worker };
+        _cleanup_(treecheck_freep) TreeCheck *c = calloc(1, sizeof(*c));
+        _cleanup_free_ char *kept = kept_of(root, tree), *store = root_path(root, config->store_directory);
+        JobSpec spec = { .timeout = config->build_timeout, .death_signal = SIGTERM, .log_fd = -EBADF };
+        int r;
+
+        if (!c || !kept || !store)
+                return err_origin(-ENOMEM);
+        c->done = done;
+        c->userdata = userdata;
+        spec.argv = (char *[]){ (char *)path_of_worker(), (char *)"checktree",
+                root_is_host(root) ? (char *)"/" : root->prefix, store, kept, NULL };
+        r = job_start(pool, &spec, &handler, c, &c->job);
+        if (r)
+                return err_trace(r);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+TreeCheck *treecheck_free(TreeCheck *c)
+{
+        if (!c)
+                return NULL;
+        job_cancel(c->job);
+        free(c->detail);
+        free(c);
+        return NULL;
+}
+
+typedef struct Waiting {
+        sd_event *event;
+        Code code;
+        char *detail;
+} Waiting;
+
+static void on_done(void *userdata, Code code, const char *detail)
+{
+        Waiting *w = userdata;
+
+        w->code = code;
+        w->detail = strdup(detail);
+        (void)sd_event_exit(w->event, 0);
+}
+
+int treecheck_now(
+                const Root *root, const Config *config, const char *tree, Code *ret_code, char **ret_detail)
+{
+        TreeCheck *check = NULL;
+        JobPool *pool = NULL;
+        Waiting w = {};
+        sigset_t set;
+        int r;
+
+        /* What sd-event wants of those who wait for children. */
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return err_origin(-errno);
+        r = sd_event_new(&w.event);
+        if (r < 0)
+                return err_origin(r);
+        r = job_pool_new(w.event, NULL, NULL, &pool);
+        if (r == 0)
+                r = treecheck(pool, root, config, tree, on_done, &w, &check);
+        if (r == 0) {
+                r = sd_event_loop(w.event);
+                r = r < 0 ? err_origin(r) : 0;
+        }
+        treecheck_free(check);
+        job_pool_free(pool);
+        sd_event_unref(w.event);
+        *ret_code = w.code;
+        *ret_detail = w.detail;
+        return err_trace(r);
+}

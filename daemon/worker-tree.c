@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Kept kernel trees: keeptree copies a prepared one into the store, checktree
+ * tells whether one is still what it was. Order matters for a power cut as for
+ * builds: everything is on the disk before the rename, and until the rename
+ * there is no tree.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/result.h"
+#include "base/str.h"
+#include "helper.h"
+#include "kept.h"
+#include "sys/digest.h"
+#include "sys/store.h"
+#include "sys/treecopy.h"
+#include "worker-store.h"
+
+#define LOCK_LIMIT (10 * USEC_PER_SEC)
+enum { LEFT_OUT_TOLD = 3 };
+
+typedef struct Keeping {
+        const char *store, *staged; /* of this machine */
+        usec_t wait;
+        Root *machine, *source_root, *host;
+        const char *source, *allowed; /* in source_root */
+        const char *output;           /* of this machine */
+        KeptOrigin origin;
+        KeptFiles files;
+        Treecopy copy;
+        int fd; /* staged */
+} Keeping;
+
+static void keeping_done(Keeping *k)
+{
+        strv_free(k->copy.left_out);
+        kept_files_done(&k->files);
+        kept_origin_done(&k->origin);
+        root_free(k->machine);
+        root_free(k->source_root);
+        root_free(k->host);
+        safe_close(k->fd);
+}
+
+static char *physical(const Root *root, const char *path)
+{
+        _cleanup_close_ int fd = -EBADF;
+        char link[64], text[PATH_MAX];
+        ssize_t n;
+
+        if (root_open(root, path, O_PATH | O_DIRECTORY, &fd))
+                return NULL;
+        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, text, sizeof(text) - 1);
+        return n < 0 ? NULL : strndup(text, (size_t)n);
+}
+
+/* What has to be the same the next time, if it is still there then. */
+static int note_input(Keeping *k, KeptInputKind kind, const char *path)
+{
+        KeptInput *input = &k->origin.inputs[kind];
+        char hex[DIGEST_HEX_SIZE];
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        path += strspn(path, "/");
+        /* The running kernel's own word is about another kernel after the next boot. */
+        if (!kepttree_path_is_plain(path) || startswith(path, "proc/"))
+                return 0;
+        r = root_open(k->machine, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
+        if (r)
+                return r < 0 ? err_trace(r) : 0;
+        r = digest_fd(fd, hex, NULL);
+        if (r == 0)
+                r = str_replace(&input->path, path);
+        return r ? err_trace(r) : err_trace(str_replace(&input->sha256, hex));
+}
+
+static Code copy_part(Keeping *k, const Root *root, const char *directory, KeptPart part,
+                const char *allowed, int target)
+{
+        const TreecopyRules rules = { .part = part,
+                .wants = kepttree_wants,
+                .enters = kepttree_enters,
+                .is_plain = kepttree_path_is_plain };
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        r = treecopy(root, directory, &rules, allowed, target, &k->copy, &name);
+        if (r == TREECOPY_E_TOO_BIG) {
+                helper_say(HELPER_KEY_DETAIL, "%s has more than a kernel tree has", directory);
+                return CODE_STORE_FAILED;
+        }
+        if (r == TREECOPY_E_NAME) {
+                helper_say(HELPER_KEY_DETAIL, "%s: the file '%s' has a name that cannot be listed",
+                                directory, strna(name));
+                return CODE_STORE_FAILED;
+        }
+        return r ? worker_store_error(name ? name : directory, r) : CODE_OK;
+}
+
+static Code copy_all(Keeping *k)
+{
+        _cleanup_free_ char *allowed = physical(k->source_root, k->allowed);
+        _cleanup_close_ int tree = -EBADF;
+        Code code;
+
+        if (!allowed)
+                return worker_store_error(k->allowed, -ENOENT);
+        if (mkdirat(k->fd, KEPTTREE_TREE, 0755) < 0)
+                return worker_store_error(k->staged, -errno);
+        tree = openat(k->fd, KEPTTREE_TREE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (tree < 0)
+                return worker_store_error(k->staged, -errno);
+        k->copy.files = &k->files;
+        code = copy_part(k, k->host, k->output, KEPT_OF_OUTPUT, k->output, tree);
+        if (code == CODE_OK)
+                code = copy_part(k, k->source_root, k->source, KEPT_OF_SOURCE, allowed, tree);
+        for (size_t i = 0; code == CODE_OK && i < MIN(strv_length(k->copy.left_out), (size_t)LEFT_OUT_TOLD);
+                        i++)
+                helper_say(HELPER_KEY_NOTE, "%s leads out of the kernel source, it is not kept",
+                                k->copy.left_out[i]);
+        return code;
+}
+
+static int write_text(Keeping *k, const char *name, const char *text)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", k->staged, name);
+
+        return path ? err_trace(root_write_file(k->host, path, text, strlen(text), 0644))
+                    : err_origin(-ENOMEM);
+}
+
+/* *@ret: its name in the store. */
+static int describe(Keeping *k, char **ret)
+{
+        _cleanup_free_ char *files = kept_files_format(&k->files), *origin = NULL, *both = NULL;
+        char xxh64[DIGEST_FAST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
+        int r;
+
+        if (!files)
+                return err_origin(-ENOMEM);
+        digest_fast_text(files, strlen(files), xxh64);
+        r = str_replace(&k->origin.files_xxh64, xxh64);
+        if (r)
+                return err_trace(r);
+        origin = kept_origin_format(&k->origin);
+        both = origin ? str_format("%s%s", origin, files) : NULL;
+        if (!both)
+                return err_origin(-ENOMEM);
+        r = digest_text(both, strlen(both), hex);
+        if (r == 0)
+                r = write_text(k, KEPTTREE_FILES, files);
+        if (r == 0)
+                r = write_text(k, KEPTTREE_ORIGIN, origin);
+        if (r)
+                return err_trace(r);
+        *ret = kepttree_name(k->origin.release, hex);
+        return *ret ? 0 : err_origin(-EINVAL);
+}
+
+/* There is one for each kernel: the newest is from what is there now. */
+static void retire_others(const Keeping *k, const char *name)
+{
+        _cleanup_strv_ char **list = NULL;
+
+        if (kept_list(k->host, k->store, k->origin.release, &list) < 0)
+                return;
+        STRV_FOREACH (other, list)
+                if (!streq(strrchr(*other, '/') + 1, name))
+                        (void)kept_retire(k->host, k->store, *other);
+}
+
+static Code publish(Keeping *k, const char *name)
+{
+        _cleanup_free_ char *trees = str_format("%s/" STORE_TREES, k->store),
+                            *target = str_format("%s/" STORE_TREES "/%s", k->store, name);
+        _cleanup_close_ int lock = -EBADF, directory = -EBADF;
+        Code code;
+        int r;
+
+        if (!trees || !target)
+                return worker_store_error(k->store, -ENOMEM);
+        if (syncfs(k->fd) < 0)
+                return worker_store_error(k->staged, -errno);
+        code = worker_store_lock(k->host, k->store, k->wait, &lock);
+        if (code)
+                return code;
+        r = root_mkdirs(k->host, trees, 0755);
+        if (r)
+                return worker_store_error(trees, r);
+        directory = open(trees, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        /* Of the same name is of the same content. */
+        if (directory < 0 || (renameat2(AT_FDCWD, k->staged, AT_FDCWD, target, RENAME_NOREPLACE) < 0 &&
+                                             errno != EEXIST && errno != ENOTEMPTY))
+                return worker_store_error(target, -errno);
+        if (fsync(directory) < 0)
+                return worker_store_error(trees, -errno);
+        retire_others(k, name);
+        helper_say(HELPER_KEY_KEPT, "%s", target);
+        return CODE_OK;
+}
+
+static Code prepare(Keeping *k, char **a)
+{
+        int r;
+
+        r = root_new("/", &k->host);
+        if (r == 0)
+                r = root_new(a[0], &k->machine);
+        if (r == 0)
+                r = root_new(a[4], &k->source_root);
+        if (r == 0)
+                r = str_replace(&k->origin.release, a[8]);
+        if (r == 0)
+                r = str_replace(&k->origin.source, a[9]);
+        for (KeptInputKind kind = 0; r == 0 && kind < _KEPT_INPUT_MAX; kind++)
+                r = note_input(k, kind, a[10 + kind]);
+        if (r)
+                return worker_store_error(a[0], r);
+        if (!kepttree_path_is_plain(k->origin.source)) {
+                helper_say(HELPER_KEY_DETAIL, "%s: the name cannot be written down", k->origin.source);
+                return CODE_STORE_FAILED;
+        }
+        if (mkdir(k->staged, 0755) < 0)
+                return worker_store_error(k->staged, -errno);
+        k->fd = open(k->staged, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return k->fd < 0 ? worker_store_error(k->staged, -errno) : CODE_OK;
+}
+
+Code worker_keeptree(char **a)
+{
+        _cleanup_(keeping_done) Keeping k = { .fd = -EBADF };
+        _cleanup_free_ char *name = NULL;
+        Code code;
+        int r;
+
+        if (str_to_u64(a[2], 10, 0, UINT64_MAX, &k.wait) < 0)
+                return CODE_USAGE;
+        k.store = a[1];
+        k.staged = a[3];
+        k.source = a[5];
+        k.allowed = a[6];
+        k.output = a[7];
+        code = prepare(&k, a);
+        if (code == CODE_OK)
+                code = copy_all(&k);
+        if (code)
+                return code;
+        r = describe(&k, &name);
+        return r ? worker_store_error(k.staged, r) : publish(&k, name);
+}
+
+/* Any error of the system that is no proof of damage is negative. */
+static int proof(int error)
+{
+        return error == -ENOENT || error == -ELOOP || error == -ENOTDIR ? 1 : error;
+}
+
+static int find_damage_of(const Root *root, const char *tree, const KeptFile *f, char **ret_why)
+{
+        char xxh64[DIGEST_FAST_HEX_SIZE];
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t size = 0;
+        struct stat st;
+        int r;
+
+        r = worker_store_open(root, tree, f->name, &fd);
+        if (r == 0)
+                r = fstat(fd, &st) < 0 ? err_origin(-errno) : 0;
+        if (r == 0 && S_ISREG(st.st_mode) && (bool)(st.st_mode & S_IXUSR) == f->executable)
+                r = digest_fast_fd(fd, xxh64, &size);
+        else if (r == 0)
+                r = 1;
+        if (r == 0 && size == f->size && streq(xxh64, f->xxh64))
+                return 0;
+        r = r < 0 ? proof(r) : 1;
+        if (r < 0)
+                return err_trace(r);
+        *ret_why = str_format("%s is not as it was kept", f->name);
+        return *ret_why ? 1 : err_origin(-ENOMEM);
+}
+
+/* How many files there are; links and the like count as well. */
+static int count_files(int parent, const char *name, size_t *n, unsigned depth)
+{
+        _cleanup_closedir_ DIR *d = NULL;
+        struct dirent *entry;
+        int fd, r = 0;
+
+        fd = depth < 100 ? openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (fd < 0)
+                return err_origin(depth < 100 ? -errno : -ELOOP);
+        d = fdopendir(fd);
+        if (!d) {
+                safe_close(fd);
+                return err_origin(-ENOMEM);
+        }
+        while (r == 0 && (entry = readdir(d))) {
+                struct stat st;
+
+                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+                        continue;
+                if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        return err_origin(-errno);
+                if (S_ISDIR(st.st_mode))
+                        r = count_files(fd, entry->d_name, n, depth + 1);
+                else
+                        (*n)++;
+        }
+        return err_trace(r);
+}
+
+static int find_foreign(const char *tree, size_t expected, char **ret_why)
+{
+        size_t n = 0;
+        int r = count_files(AT_FDCWD, tree, &n, 0);
+
+        if (r == 0 && n == expected)
+                return 0;
+        r = r < 0 ? proof(r) : 1;
+        if (r < 0)
+                return err_trace(r);
+        *ret_why = str_format("it has %zu files, not %zu", n, expected);
+        return *ret_why ? 1 : err_origin(-ENOMEM);
+}
+
+/* Where an input is still to be seen, it has to be the same: another one makes another tree. */
+static int find_change(const Root *machine, const KeptInput *input, char **ret_why)
+{
+        char hex[DIGEST_HEX_SIZE];
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (!input->path)
+                return 0;
+        r = root_open(machine, input->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
+        if (r == 0)
+                r = digest_fd(fd, hex, NULL);
+        if (r == ROOT_E_ABSENT || (r == 0 && streq(hex, input->sha256)))
+                return 0;
+        if (r < 0)
+                return err_trace(r);
+        *ret_why = str_format("/%s has changed since", input->path);
+        return *ret_why ? 1 : err_origin(-ENOMEM);
+}
+
+static int find_in_files(const Root *host, const char *kept, const KeptOrigin *origin, char **ret_why)
+{
+        _cleanup_free_ char *tree = str_format("%s/" KEPTTREE_TREE, kept);
+        char xxh64[DIGEST_FAST_HEX_SIZE];
+        KeptFiles files = {};
+        int r;
+
+        if (!tree)
+                return err_origin(-ENOMEM);
+        r = kept_read_files(host, kept, &files, xxh64);
+        if (r > 0 || (r == 0 && !streq(xxh64, origin->files_xxh64))) {
+                *ret_why = strdup("the list of its files is damaged");
+                r = *ret_why ? 1 : err_origin(-ENOMEM);
+        }
+        for (size_t i = 0; r == 0 && i < files.n; i++)
+                r = find_damage_of(host, tree, &files.items[i], ret_why);
+        if (r == 0)
+                r = find_foreign(tree, files.n, ret_why);
+        kept_files_done(&files);
+        return r < 0 ? err_trace(r) : r;
+}
+
+/* Returns 0, 1 with *@ret_why (the caller's), or a negative errno. */
+static int find_damage(const Root *host, const Root *machine, const char *kept, char **ret_why)
+{
+        KeptOrigin origin = {};
+        int r;
+
+        r = kept_read_origin(host, kept, &origin);
+        if (r > 0) {
+                *ret_why = strdup("what it was made of cannot be read");
+                return *ret_why ? 1 : err_origin(-ENOMEM);
+        }
+        if (r < 0)
+                return err_trace(r);
+        for (size_t i = 0; r == 0 && i < _KEPT_INPUT_MAX; i++)
+                r = find_change(machine, &origin.inputs[i], ret_why);
+        if (r == 0)
+                r = find_in_files(host, kept, &origin, ret_why);
+        kept_origin_done(&origin);
+        return r < 0 ? err_trace(r) : r;
+}
+
+static void retire(const Root *host, const char *store, const char *kept)
+{
+        _cleanup_close_ int lock = -EBADF;
+        int r;
+
+        if (worker_store_lock(host, store, LOCK_LIMIT, &lock))
+                return;
+        r = kept_retire(host, store, kept);
+        if (r)
+                helper_say(HELPER_KEY_NOTE, "%s could not be set aside: %s", kept,
+                                r > 0 ? "somebody builds in it" : strerror(-r));
+}
+
+Code worker_checktree(char **arguments)
+{
+        _cleanup_(root_freep) Root *host = NULL, *machine = NULL;
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = root_new("/", &host);
+        if (r == 0)
+                r = root_new(arguments[0], &machine);
+        if (r == 0)
+                r = find_damage(host, machine, arguments[2], &why);
+        if (r < 0)
+                return worker_store_error(arguments[2], r);
+        if (r == 0)
+                return CODE_OK;
+        retire(host, arguments[1], arguments[2]);
+        helper_say(HELPER_KEY_DETAIL, "%s: %s", arguments[2], why);
+        return CODE_TREE_UNUSABLE;
+}
