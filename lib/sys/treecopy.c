@@ -68,7 +68,7 @@ static int write_copy(Copying *c, int target, const char *name, const char *path
 {
         char xxh64[DIGEST_FAST_HEX_SIZE];
         _cleanup_close_ int fd = -EBADF;
-        uint64_t size;
+        uint64_t size = 0;
         int r;
 
         if (c->copy->files->n >= FILES_MAX)
