@@ -74,6 +74,15 @@ Code cli_store_open(const Cli *cli, CliStore *ret)
         return CODE_OK;
 }
 
+int cli_store_open_file(const CliStore *s, const char *directory, const char *name, int flags, int *ret)
+{
+        _cleanup_free_ char *path = str_format("%s/%s", directory, name);
+        int r = path ? root_open(s->cli->root, path, flags | O_NOFOLLOW | O_NONBLOCK, ret)
+                     : err_origin(-ENOMEM);
+
+        return r > 0 ? err_origin(-ENOENT) : err_trace(r);
+}
+
 Code cli_store_lock(CliStore *s)
 {
         pid_t holder = 0;

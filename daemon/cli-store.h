@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What cli-builds.c and cli-packages.c share: the store as one command sees it. */
+/* What cli-builds.c, cli-export.c and cli-import.c share: the store as one command sees it. */
 
 #include "cli.h"
 #include "policy/manifest.h"
@@ -29,6 +29,9 @@ Code cli_store_find(const CliStore *s, const char *id, const BuildManifest **ret
 /* A path of the root as the machine has it; NULL on out of memory. */
 char *cli_store_path(const CliStore *s, const char *build, const char *name);
 
+/* A file of a build, or of what becomes one; no link is followed. Returns 0 or a negative errno. */
+int cli_store_open_file(const CliStore *s, const char *directory, const char *name, int flags, int *ret);
+
 /* Compares every file of @m (that @wanted wants, if given), lying in @directory of the root, with its
  * SHA-256. Prints what differs. */
 Code cli_store_verify(const CliStore *s, const BuildManifest *m, const char *directory,
@@ -41,6 +44,8 @@ int cli_store_run(char *const *argv, char *const *environment, char **ret_build)
 /* Removes staging directories nobody works in. Returns 0 or a negative errno. */
 int cli_store_discard_stale(const CliStore *s);
 
-/* cli-packages.c */
+/* cli-export.c */
 Code cli_builds_export(Cli *cli);
+
+/* cli-import.c */
 Code cli_builds_import(Cli *cli);

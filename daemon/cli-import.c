@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * nvidia-driver builds export and import. A package of the proprietary driver
- * has everything but the linked modules; importing links them from the package's
+ * nvidia-driver builds import. The modules are linked from the package's
  * parts and the core objects of a driver source that has the very same ones,
  * and the result must be, byte by byte, what was exported: linking depends on
  * nothing else. All of it happens in a staging directory.
@@ -24,109 +23,6 @@
 #include "sys/modsign.h"
 #include "sys/package.h"
 #include "sys/store.h"
-
-static char *signature_name(const BuildFile *f)
-{
-        return str_format("%s" MODSIG_SUFFIX, f->name);
-}
-
-static int open_file(const CliStore *s, const char *directory, const char *name, int flags, int *ret)
-{
-        _cleanup_free_ char *path = str_format("%s/%s", directory, name);
-        int r = path ? root_open(s->cli->root, path, flags | O_NOFOLLOW | O_NONBLOCK, ret) : -ENOMEM;
-
-        return r > 0 ? err_origin(-ENOENT) : err_trace(r);
-}
-
-static int export_signature(PackageWriter *w, const BuildFile *f, int fd)
-{
-        _cleanup_free_ char *der = NULL, *why = NULL, *name = signature_name(f);
-        size_t size = 0;
-        int r;
-
-        r = name ? modsign_read(fd, &der, &size, &why) : -ENOMEM;
-        return r ? (r < 0 ? err_trace(r) : err_fold(r)) : err_trace(package_write_data(w, name, der, size));
-}
-
-static int export_files(const CliStore *s, PackageWriter *w, const BuildManifest *m)
-{
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        r = manifest_format(m, &text);
-        if (r == 0)
-                r = package_write_data(w, MANIFEST_NAME, text, strlen(text));
-        for (size_t i = 0; r == 0 && i < m->n_files; i++) {
-                const BuildFile *f = &m->files[i];
-                _cleanup_close_ int fd = -EBADF;
-
-                if (!package_ships(m, f) && !package_ships_signature(m, f))
-                        continue;
-                r = open_file(s, m->directory, f->name, O_RDONLY, &fd);
-                if (r == 0)
-                        r = package_ships(m, f) ? package_write_fd(w, f->name, fd, f->size)
-                                                : export_signature(w, f, fd);
-        }
-        return r ? err_trace(r) : err_trace(package_writer_finish(w));
-}
-
-/* Beside the target and renamed: a file of that name is never half a package. */
-static int export_to(const CliStore *s, const BuildManifest *m, const char *file)
-{
-        _cleanup_free_ char *temporary = str_format("%s.%d", file, (int)getpid());
-        _cleanup_(package_writer_freep) PackageWriter *w = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        int r;
-
-        if (!temporary)
-                return err_origin(-ENOMEM);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return err_origin(-errno);
-        r = package_writer_new(fd, &w);
-        if (r == 0)
-                r = export_files(s, w, m);
-        if (r == 0 && (fsync(fd) < 0 || rename(temporary, file) < 0))
-                r = err_origin(-errno);
-        if (r)
-                (void)unlink(temporary);
-        return err_trace(r);
-}
-
-Code cli_builds_export(Cli *cli)
-{
-        const char *file = cli->arguments[2];
-        _cleanup_free_ char *why = NULL;
-        const BuildManifest *m;
-        CliStore s;
-        Code code;
-        int r;
-
-        code = cli_store_open(cli, &s);
-        if (code)
-                return code;
-        code = cli_store_find(&s, cli->arguments[1], &m);
-        if (code == CODE_OK) {
-                r = package_is_possible(m, &why);
-                if (r == 0)
-                        code = cli_fail(CODE_PACKAGE_INVALID, "No package can be made of build %s: %s.",
-                                        m->id, strna(why));
-                else if (r < 0)
-                        code = cli_fatal(r, "export");
-        }
-        if (code == CODE_OK && cli_store_verify(&s, m, m->directory, NULL))
-                code = cli_fail(CODE_BUILD_DAMAGED, "%s.", m->id);
-        if (code == CODE_OK) {
-                r = export_to(&s, m, file);
-                if (r < 0)
-                        code = cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.", file,
-                                        strerror(-r));
-                else
-                        (void)printf("%s\n", file);
-        }
-        cli_store_done(&s);
-        return code;
-}
 
 typedef struct Import {
         CliStore store;
@@ -153,7 +49,7 @@ static uint64_t allow(const BuildManifest *m, const char *name)
 {
         for (size_t i = 0; i < m->n_files; i++) {
                 const BuildFile *f = &m->files[i];
-                _cleanup_free_ char *signature = signature_name(f);
+                _cleanup_free_ char *signature = str_format("%s" MODSIG_SUFFIX, f->name);
 
                 if (streq(f->name, name))
                         return package_ships(m, f) ? MIN(f->size, PACKAGE_FILE_MAX) : 0;
@@ -246,7 +142,7 @@ static Code check_core(const Import *in, const BuildFile *f)
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        r = open_file(&in->store, in->source->path, f->core, O_RDONLY, &fd);
+        r = cli_store_open_file(&in->store, in->source->path, f->core, O_RDONLY, &fd);
         if (r == 0)
                 r = digest_fd(fd, hex, NULL);
         if (r < 0)
@@ -301,7 +197,8 @@ static Code link_one(const Import *in, const BuildFile *f)
 
 static Code attach_signature(const Import *in, const BuildFile *f)
 {
-        _cleanup_free_ char *name = signature_name(f), *path = NULL, *der = NULL, *why = NULL;
+        _cleanup_free_ char *name = str_format("%s" MODSIG_SUFFIX, f->name), *path = NULL, *der = NULL,
+                            *why = NULL;
         _cleanup_close_ int fd = -EBADF;
         size_t size = 0;
         int r;
@@ -311,7 +208,7 @@ static Code attach_signature(const Import *in, const BuildFile *f)
                 return cli_fatal(-ENOMEM, "signature");
         r = root_read_file(in->store.cli->root, path, MODSIG_SIZE_MAX, &der, &size);
         if (r == 0)
-                r = open_file(&in->store, in->build, f->name, O_RDWR, &fd);
+                r = cli_store_open_file(&in->store, in->build, f->name, O_RDWR, &fd);
         if (r == 0)
                 r = modsign_attach(fd, der, size, &why);
         if (r == 0)
