@@ -286,7 +286,7 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
                 .environment = step->environment,
                 .directory = step->directory,
                 .timeout = b->request.config->build_timeout,
-                .death_signal = SIGTERM, /* make passes it on to its compilers, KILL would orphan them */
+                .guarded = true, /* make passes a signal on to shells, and those to nobody */
                 .log_fd = b->log_fd,
         };
 

@@ -294,6 +294,7 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
                 .environment = spec->environment,
                 .directory = spec->directory,
                 .death_signal = spec->death_signal,
+                .guarded = spec->guarded,
         };
         Job *job;
         int r;

@@ -38,6 +38,7 @@ typedef struct JobSpec {
         usec_t timeout; /* relative: then TERM, a grace, KILL; 0 for none */
         usec_t overdue; /* relative: then on_overdue; 0 for none */
         int death_signal;
+        bool guarded;    /* all that it has started dies with this program, see sys/proc.h */
         bool background; /* may hang, and nobody waits for its end: it does not keep the pool from being idle
                           */
         bool untouchable; /* is inside the kernel: not even killed when this program ends */

@@ -13,6 +13,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/result.h"
@@ -55,11 +56,75 @@ static void keep_only(int fd)
         (void)close_range(first, ~0U, 0);
 }
 
+/* Tells the leader of a guarded group that this process is gone; make and its like have no use for it. */
+#define GUARD_SIGNAL SIGUSR1
+
+static void kill_own_group(int number)
+{
+        (void)kill(0, SIGKILL);
+}
+
+/* Ends as the program did, so that nobody sees a difference. */
+static _Noreturn void end_as(int status)
+{
+        if (WIFSIGNALED(status)) {
+                /* One core dump is enough. */
+                (void)prctl(PR_SET_DUMPABLE, 0);
+                (void)signal(WTERMSIG(status), SIG_DFL);
+                (void)raise(WTERMSIG(status));
+        }
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
+}
+
+/*
+ * Returns in the program's process only. The signals that end the group reach the
+ * program as well, and this one waits for its end.
+ */
+static void guard(pid_t parent)
+{
+        static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        pid_t pid, self = getpid();
+        sigset_t later, none;
+        int status;
+
+        /* Until each of the two knows what to do with one. */
+        (void)sigfillset(&later);
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &later, NULL);
+
+        (void)signal(GUARD_SIGNAL, kill_own_group);
+        (void)prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL);
+        if (getppid() != parent)
+                _exit(127);
+        pid = fork();
+        if (pid < 0) {
+                complain("cannot execute ", "a second process");
+                _exit(127);
+        }
+        if (pid == 0) {
+                (void)signal(GUARD_SIGNAL, SIG_DFL);
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() != self)
+                        _exit(127);
+                (void)sigprocmask(SIG_SETMASK, &none, NULL);
+                return;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
+                (void)signal(passed_on[i], SIG_IGN);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        /* A pipe that this process has would seem to be the program's. */
+        (void)close_range(STDIN_FILENO, ~0U, 0);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        _exit(127);
+        end_as(status);
+}
+
 static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, int output)
 {
         reset_signals();
         (void)setpgid(0, 0);
-        if (spec->death_signal)
+        if (spec->death_signal && !spec->guarded)
                 (void)prctl(PR_SET_PDEATHSIG, spec->death_signal);
         /* The parent may have died between fork and prctl: nobody would tell us. */
         if (spec->death_signal && getppid() != parent)
@@ -70,6 +135,8 @@ static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, in
                 _exit(127);
         keep_only(spec->keep_fd);
 
+        if (spec->guarded)
+                guard(parent);
         if (chdir(spec->directory ? spec->directory : "/") < 0) {
                 complain("cannot enter ", spec->directory);
                 _exit(127);

@@ -17,11 +17,17 @@ typedef struct ProcSpec {
         const char *directory;    /* working directory, NULL for "/" */
         int death_signal;         /* sent to the child when this process dies; 0 for none */
         int keep_fd;              /* the one file descriptor that the child inherits; 0 for none */
+        bool guarded;             /* when this process dies, the whole group is killed, see below */
 } ProcSpec;
 
 /*
  * @ret_pid: the child, leader of its own process group; the caller reaps it.
  * @ret_output: read end of its output, O_NONBLOCK; owned by the caller.
+ *
+ * A death signal goes to the child alone. What it has started, and what that has, may
+ * go on for minutes: make passes the signal to a shell, and the shell to nobody. With
+ * @guarded there is one process more, the leader of the group, which kills all of
+ * the group when this process dies, and otherwise ends as the program did.
  *
  * A program that cannot be executed makes the child exit with status 127 and a
  * line of output that says why.

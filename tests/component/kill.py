@@ -3,6 +3,8 @@
 """SIGKILL of the daemon in every state, then start: comes back to READY, the store is whole, and nothing
 of the killed one is left."""
 
+import os
+
 from harness import MODULES, check, check_equal, main, note, story, wait_until
 from kernelsource import put_source
 
@@ -43,6 +45,17 @@ def compiling(m):
     wait_until(lambda: not m.processes(), "make and compilers are gone")
     again(m, held="compile")
     check_equal(m.compiled(), 2, "compiler runs")
+
+
+@story("killed while a shell below a shell below make compiles: all of it goes, though nobody passes a signal on")
+def compiling_deep(m):
+    m.put("ctl/compile-hook", "sh -c 'sh -c \"trap : TERM; : >'$ctl/deep'; while :; do sleep 0.05; done\"; true'; true\n")
+    d = m.start()
+    d.wait_for(lambda: m.exists("ctl/deep"), "the innermost runs")
+    d.kill()
+    wait_until(lambda: not m.processes(), f"all are gone: {m.processes()}", 20)
+    os.unlink(m.path("ctl/compile-hook"))
+    again(m)
 
 
 @story("killed while compiling, started before its make is gone")

@@ -249,6 +249,86 @@ START_TEST(test_death_signal)
 }
 END_TEST
 
+/* A shell below a shell, which no signal to their leader would reach. */
+START_TEST(test_guarded_death)
+{
+        char *const argv[] = { (char *)"sh", (char *)"-c",
+                (char *)"sh -c 'sh -c \"echo up; sleep 1000; true\"; true'; true", NULL };
+        int channel[2], status;
+        pid_t middle, pid = 0;
+        char word[3];
+
+        ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+        ck_assert_int_eq(pipe(channel), 0);
+        middle = fork();
+        if (middle == 0) {
+                ProcSpec spec = { .argv = argv, .guarded = true };
+                int output;
+
+                if (proc_spawn(&spec, &pid, &output) < 0)
+                        _exit(1);
+                (void)poll(&(struct pollfd){ .fd = output, .events = POLLIN }, 1, -1);
+                (void)!read(output, word, 3);
+                (void)!write(channel[1], &pid, sizeof(pid));
+                (void)kill(getpid(), SIGKILL);
+        }
+        ck_assert_int_eq(close(channel[1]), 0);
+        ck_assert_int_eq(read(channel[0], &pid, sizeof(pid)), sizeof(pid));
+        /* Whoever has not been reaped by a parent comes to us in the end; this would wait for a sleeper. */
+        while (waitpid(-1, &status, 0) > 0)
+                ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        ck_assert_int_eq(kill(-pid, 0), -1);
+        closep(&channel[0]);
+}
+END_TEST
+
+static const struct {
+        const char *script;
+        int exited, signal;
+} ends[] = {
+        { "exit 0", 0, 0 },
+        { "exit 77", 77, 0 },
+        { "kill -KILL $$", 0, SIGKILL },
+        { "kill -SEGV $$", 0, SIGSEGV },
+        { "kill -TERM $$", 0, SIGTERM },
+        { "kill -USR1 $$", 0, SIGUSR1 },
+};
+
+/* The guard ends as the program did. */
+START_TEST(test_guarded_end)
+{
+        char *const argv[] = { (char *)"sh", (char *)"-c", (char *)ends[_i].script, NULL };
+        pid_t pid;
+        _cleanup_free_ char *text = read_all(spawn((ProcSpec){ .argv = argv, .guarded = true }, &pid));
+        int status = reap(pid);
+
+        if (ends[_i].signal)
+                ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == ends[_i].signal);
+        else
+                ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == ends[_i].exited);
+}
+END_TEST
+
+/* Who asks the group to end waits for the program, which may have something to do before. */
+START_TEST(test_guarded_term)
+{
+        char *const argv[] = { (char *)"sh", (char *)"-c",
+                (char *)"trap 'echo tidy; exit 5' TERM; echo up; while :; do sleep 0.02; done", NULL };
+        _cleanup_free_ char *text = NULL;
+        struct pollfd p = { .events = POLLIN };
+        pid_t pid;
+        int status;
+
+        p.fd = spawn((ProcSpec){ .argv = argv, .guarded = true }, &pid);
+        ck_assert_int_eq(poll(&p, 1, -1), 1);
+        proc_kill_group(pid, SIGTERM);
+        status = reap(pid);
+        text = read_all(p.fd);
+        ck_assert_ptr_nonnull(strstr(text, "tidy\n")); /* beside what the shell says of its sleep */
+        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+}
+END_TEST
+
 START_TEST(test_environment)
 {
         char *const argv[] = { (char *)"env", NULL };
@@ -336,5 +416,6 @@ UNIT_MAIN("proc", UNIT_TEST(test_stdin), UNIT_TEST(test_one_pipe), UNIT_TEST(tes
                 UNIT_TEST(test_no_inherited_fds), UNIT_LOOP(test_without_stdio, 8), UNIT_TEST(test_no_leak),
                 UNIT_TEST(test_own_group), UNIT_TEST(test_kill_group), UNIT_TEST(test_kill_nobody),
                 UNIT_TEST(test_signals), UNIT_LOOP(test_death_signal, ELEMENTSOF(death_signals)),
-                UNIT_TEST(test_environment), UNIT_LOOP(test_directory, 2), UNIT_LOOP(test_keep_fd, 8),
-                UNIT_LOOP(test_failure, ELEMENTSOF(failures)))
+                UNIT_TEST(test_guarded_death), UNIT_LOOP(test_guarded_end, ELEMENTSOF(ends)),
+                UNIT_TEST(test_guarded_term), UNIT_TEST(test_environment), UNIT_LOOP(test_directory, 2),
+                UNIT_LOOP(test_keep_fd, 8), UNIT_LOOP(test_failure, ELEMENTSOF(failures)))
