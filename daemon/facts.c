@@ -156,6 +156,11 @@ static int take_kept(const Root *root, const char *kept, const Config *config, c
         r = is_asked_for(root, kept, config, &wanted);
         if (r == 0 && wanted)
                 r = treefacts_read(root, path, &t);
+        /* Nothing is known of it then. If it is all there is, checktree says why, and sets it aside. */
+        if (r < 0 && r != -ENOMEM) {
+                wanted = true;
+                r = str_replace(&t.path, path);
+        }
         if (r || !wanted)
                 return r < 0 ? err_trace(r) : 0;
         t.kept = true;

@@ -184,6 +184,58 @@ def others(m):
     check(m.exists(good) and m.exists(f"{TREES}/README"), f"{m.list(TREES)}")
 
 
+def make_loop(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+    os.symlink(os.path.basename(path), path)
+
+
+def make_directory(path):
+    if os.path.lexists(path):
+        os.unlink(path)
+    os.makedirs(path)
+
+
+# What cannot even be looked at: the search itself stumbles over it, long before anybody verifies.
+UNREADABLE = {"tree": make_loop, "tree/Makefile": make_loop, "tree/.config": make_loop, "tree/Makefile ": make_directory,
+              "tree/include/generated/utsrelease.h": make_directory}
+
+
+@story("one that cannot be read does not hide a good one", tree=False)
+def unreadable_beside(m):
+    put(m)
+    build(m)
+    good = one(m)
+    for name, damage in UNREADABLE.items():
+        other = f"{TREES}/{RELEASE}-0000000000ab"
+        os.makedirs(os.path.dirname(m.path(f"{other}/{name.strip()}")))
+        damage(m.path(f"{other}/{name.strip()}"))
+        text = build(m)
+        check(not prepared(text) and m.exists(good), f"{name}: {text}")
+        shutil.rmtree(m.path(other))
+
+
+@story("the only one cannot be read: set aside, told, prepared anew, and a daemon does so too", tree=False)
+def unreadable_alone(m):
+    put(m)
+    build(m)
+    for name, damage in UNREADABLE.items():
+        damage(m.path(f"{one(m)}/{name.strip()}"))
+        text = build(m)
+        check("Kept kernel tree: " in text and "not building in it." in text and prepared(text), f"{name}: {text}")
+        one(m)
+    check_equal(m.staging(), [], "staging")
+    make_loop(m.path(one(m) + "/tree/Makefile"))
+    forget_builds(m)
+    d = m.start()
+    d.wait_ready()
+    check("Makefile is not as it was kept, not building in it." in d.log(), d.log())
+    d.stop()
+    one(m)
+
+
 @story("made of a configuration, symbols or a source that have changed: not built in, made anew", tree=False)
 def changed(m):
     base = put(m)
