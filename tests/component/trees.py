@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 
-from harness import RELEASE, STORE, check, check_equal, main, note, story
+from harness import RELEASE, STORE, check, check_equal, main, note, story, wait_until
 from kernelsource import BUILD, KERNEL, put_source
 
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
@@ -325,32 +325,60 @@ def kept_processes(m):
     return m.processes()
 
 
-@story("killed 8 times while it is kept: no tree or a whole one, and the next build is good", tree=False)
+def keep_runs(m):
+    return m.get("ctl/worker.log").count("\nkeeptree ") if m.exists("ctl/worker.log") else 0
+
+
+def kill_all(m, p):
+    p.kill()
+    p.wait()
+    for _ in range(2):  # who was started by one that is killed now
+        for pid, _words in m.processes():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not m.processes(), "all are gone")
+
+
+def build_killed(m, delay):
+    """A build that is killed @delay seconds after keeping began; without one, when it has been published. Returns how long
+    keeping had."""
+    runs = keep_runs(m)
+    with subprocess.Popen([os.environ["NVIDIA_DRIVER"], f"--root={m.root}", "build"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=m.environment()) as p:
+        wait_until(lambda: keep_runs(m) > runs, "it is being kept")
+        began = time.monotonic()
+        if delay is None:
+            wait_until(lambda: kept(m), "it is kept")
+        else:
+            time.sleep(delay)
+        took = time.monotonic() - began
+        kill_all(m, p)
+    return took
+
+
+@story("killed 12 times while it is kept: no tree or a whole one, and the next build is good", tree=False)
 def killed(m):
     rng = random.Random(SEED)
     note(f"SEED={SEED}")
     put(m)
     for i in range(300):
         m.put(f"{KERNEL}/include/linux/many/{i}.h", f"/* {i} */\n" * 200)
-    left = []
-    for _ in range(8):
+    left, took = [], None
+    for i in range(12):
         for directory in (TREES, f"{STORE}/builds"):
             shutil.rmtree(m.path(directory), ignore_errors=True)
-        runs = m.get("ctl/worker.log").count("\nkeeptree ") if m.exists("ctl/worker.log") else 0
-        d = m.start()
-        d.wait_for(lambda: m.exists("ctl/worker.log") and m.get("ctl/worker.log").count("\nkeeptree ") > runs, "it is being kept")
-        time.sleep(rng.uniform(0, 0.15))
-        d.kill()
-        for pid, words in m.processes():
-            with contextlib.suppress(OSError):
-                if "fake-helper" not in words:  # inside the kernel none is killed
-                    os.kill(pid, signal.SIGKILL)
+        # The first two see both ends: published just now, and hardly begun. The others see what is between.
+        delay = None if i == 0 else 0 if i == 1 else rng.uniform(0, 1.3 * took)
+        lasted = build_killed(m, delay)
+        took = took or lasted
         left.append(len(kept(m)))
         text = build(m)
         check("Kept kernel tree: " not in text, f"no half one: {text}")
+        check_equal(prepared(text), not left[-1], "prepared, if there was no tree")
         one(m)
         check_equal(m.staging(), [], "staging")
-    note(f"trees that were left: {left}")
+    note(f"keeping took {took:.2f} s, trees that were left: {left}")
+    check(set(left) == {0, 1}, f"killed before and after the rename: {left}")
 
 
 main()
