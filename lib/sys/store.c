@@ -6,6 +6,7 @@
  */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/random.h>
 
@@ -219,9 +220,27 @@ int store_stale(const Root *root, const char *directory, char ***ret_paths)
         return 0;
 }
 
+enum { RETIRED_MAX = 100 };
+
+/* An earlier one of the same name may still wait there to be removed. */
+static int move_aside(const Root *root, const char *from, const char *staging, const char *name)
+{
+        for (unsigned i = 0;; i++) {
+                _cleanup_free_ char *target = str_format("%s/retired-%u-%s", staging, i, name),
+                                    *to = target ? root_path(root, target) : NULL;
+
+                if (!to)
+                        return err_origin(-ENOMEM);
+                if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+                        return 0;
+                if (errno != EEXIST || i == RETIRED_MAX)
+                        return err_origin(-errno);
+        }
+}
+
 int store_retire(const Root *root, const char *directory, const char *build)
 {
-        _cleanup_free_ char *staging = NULL, *target = NULL, *from = NULL, *to = NULL;
+        _cleanup_free_ char *staging = NULL, *from = NULL;
         const char *name = strrchr(build, '/');
         int r;
 
@@ -230,12 +249,10 @@ int store_retire(const Root *root, const char *directory, const char *build)
                 r = root_mkdirs(root, staging, 0755);
         if (r)
                 return err_trace(r);
-        target = str_format("%s/retired-%s", staging, name ? name + 1 : build);
-        to = target ? root_path(root, target) : NULL;
         from = root_path(root, build);
-        if (!to || !from)
+        if (!from)
                 return err_origin(-ENOMEM);
-        return rename(from, to) < 0 ? err_origin(-errno) : 0;
+        return err_trace(move_aside(root, from, staging, name ? name + 1 : build));
 }
 
 enum { ID_MAX = 512 };
