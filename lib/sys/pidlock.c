@@ -15,13 +15,15 @@
  */
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/pidlock.h"
 
-enum { ACQUIRE_ATTEMPTS = 16 };
+enum { ACQUIRE_ATTEMPTS = 16, WAIT_MSEC = 20, WAIT_MAX_MSEC = 1000 };
 
 struct PidLock {
         int directory_fd;
@@ -135,6 +137,25 @@ static int try_lock(PidLock *lock, pid_t *reterr_pid, bool *ret_ours)
         return 0;
 }
 
+/* A process that was killed in fork(2) leaves a child that has the lock for a moment more, until its exec.
+ */
+static bool is_about_to_end(pid_t holder)
+{
+        return holder > 0 && kill(holder, 0) < 0 && errno == ESRCH;
+}
+
+/* try_lock(), waiting for the child of a dead holder. */
+static int lock_once(PidLock *lock, pid_t *reterr_pid, bool *ret_ours)
+{
+        for (unsigned waited = 0;; waited += WAIT_MSEC) {
+                int r = try_lock(lock, reterr_pid, ret_ours);
+
+                if (r != PIDLOCK_E_HELD || waited >= WAIT_MAX_MSEC || !is_about_to_end(*reterr_pid))
+                        return r < 0 ? err_trace(r) : r;
+                (void)poll(NULL, 0, WAIT_MSEC);
+        }
+}
+
 int pidlock_acquire(const Root *root, pid_t pid, PidLock **ret, pid_t *reterr_pid)
 {
         _cleanup_(pidlock_freep) PidLock *lock = NULL;
@@ -148,7 +169,7 @@ int pidlock_acquire(const Root *root, pid_t pid, PidLock **ret, pid_t *reterr_pi
                 return err_trace(r);
 
         for (unsigned i = 0; i < ACQUIRE_ATTEMPTS && !ours; i++) {
-                r = try_lock(lock, reterr_pid, &ours);
+                r = lock_once(lock, reterr_pid, &ours);
                 if (r)
                         return r < 0 ? err_trace(r) : PIDLOCK_E_HELD;
         }

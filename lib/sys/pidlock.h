@@ -23,7 +23,8 @@ enum {
 };
 
 /*
- * Takes the lock for process @pid and writes its number. Never blocks.
+ * Takes the lock for process @pid and writes its number. Waits for a second at most, and
+ * only if the process that the file names is gone: a child of it may be between fork and exec.
  * Returns 0, PIDLOCK_E_HELD with the number the file shows in *@reterr_pid (0
  * if it shows none), or a negative errno (-ELOOP: the file is a symbolic link,
  * -EINVAL: it is no regular file).

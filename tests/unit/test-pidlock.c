@@ -2,6 +2,7 @@
 
 #include "unit.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -231,7 +232,32 @@ START_TEST(test_cannot_write)
 }
 END_TEST
 
-UNIT_MAIN("pidlock", UNIT_TEST(test_life), UNIT_TEST(test_held),
+/* The holder died in fork(2): its child has the lock for a moment more, and nobody is called a second
+ * instance. */
+START_TEST(test_dying)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL;
+        pid_t holder, other = -1;
+        int status;
+
+        holder = fork();
+        if (holder == 0) {
+                if (pidlock_acquire(t.root, getpid(), &lock, &other))
+                        _exit(1);
+                if (fork() == 0)
+                        (void)poll(NULL, 0, 100);
+                _exit(0);
+        }
+        ck_assert_int_eq(waitpid(holder, &status, 0), holder);
+        ck_assert_int_eq(status, 0);
+        ck_assert_int_eq(pidlock_acquire(t.root, 4712, &lock, &other), 0);
+        assert_content(&t, "4712\n");
+        pidlock_release(lock);
+}
+END_TEST
+
+UNIT_MAIN("pidlock", UNIT_TEST(test_life), UNIT_TEST(test_held), UNIT_TEST(test_dying),
                 UNIT_LOOP(test_held_by_another_program, ELEMENTSOF(foreign)), UNIT_TEST(test_stale),
                 UNIT_TEST(test_replaced), UNIT_TEST(test_directory_gone), UNIT_TEST(test_race),
                 UNIT_TEST(test_not_a_file), UNIT_TEST(test_no_directory), UNIT_TEST(test_cannot_write))
