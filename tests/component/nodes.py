@@ -24,7 +24,10 @@ def found(m, dev="dev"):
     nodes = {}
     for where in ("", "nvidia-caps/"):
         for name in m.list(f"{dev}/{where}"):
-            st = os.lstat(m.path(f"{dev}/{where}{name}"))
+            try:
+                st = os.lstat(m.path(f"{dev}/{where}{name}"))
+            except FileNotFoundError:
+                continue  # the temporary name of one that is being made
             if stat.S_ISCHR(st.st_mode):
                 nodes[where + name] = (os.major(st.st_rdev), os.minor(st.st_rdev), stat.S_IMODE(st.st_mode))
     return nodes

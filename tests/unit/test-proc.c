@@ -299,9 +299,10 @@ START_TEST(test_guarded_end)
 {
         char *const argv[] = { (char *)"sh", (char *)"-c", (char *)ends[_i].script, NULL };
         pid_t pid;
-        _cleanup_free_ char *text = read_all(spawn((ProcSpec){ .argv = argv, .guarded = true }, &pid));
-        int status = reap(pid);
+        int status;
 
+        free(read_all(spawn((ProcSpec){ .argv = argv, .guarded = true }, &pid)));
+        status = reap(pid);
         if (ends[_i].signal)
                 ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == ends[_i].signal);
         else
