@@ -10,8 +10,8 @@
 #include "policy/claims.h"
 #include "signing.h"
 #include "sys/driversource.h"
+#include "sys/hostvermagic.h"
 #include "sys/kernel.h"
-#include "sys/kmodule.h"
 #include "sys/lockdown.h"
 #include "sys/pci.h"
 #include "sys/servicefacts.h"
@@ -54,7 +54,7 @@ static int gather_kernel(const Root *root, const Config *config, const FactsTarg
                 return r < 0 ? err_trace(r) : err_fold(r);
         /* What the host's own modules carry is what this kernel wants; without any, the release has to do.
          */
-        r = kmodule_host_vermagic(root, f->kernel.release, &f->kernel.vermagic,
+        r = hostvermagic_read(root, f->kernel.release, &f->kernel.vermagic,
                         config->signing_key ? &f->kernel.module_hash : NULL);
         return r < 0 ? err_trace(r) : 0;
 }

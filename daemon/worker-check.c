@@ -15,8 +15,8 @@
 #include "policy/kerneltree.h"
 #include "policy/modcheck.h"
 #include "sys/elfsections.h"
+#include "sys/kmodinfo.h"
 #include "sys/kmodsymbols.h"
-#include "sys/kmodule.h"
 #include "sys/treefacts.h"
 
 enum { MODULES_MAX = 64 };
@@ -24,7 +24,7 @@ enum { MODULES_MAX = 64 };
 /* A module and what its ModcheckModule borrows from. */
 typedef struct Subject {
         char *file;
-        KmoduleInfo info;
+        KmodInfo info;
 } Subject;
 
 typedef struct Check {
@@ -42,7 +42,7 @@ static void check_done(Check *c)
 {
         for (size_t i = 0; i < c->n; i++) {
                 free(c->subjects[i].file);
-                kmodule_info_done(&c->subjects[i].info);
+                kmodinfo_done(&c->subjects[i].info);
                 module_symbols_done(&c->modules[i].symbols);
         }
         symvers_free(c->symvers);
@@ -131,7 +131,7 @@ static int read_file(Check *c, const char *path, Subject *s, ModcheckModule *m)
         r = root_open(c->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &fd);
         if (r)
                 return r < 0 ? err_trace(r) : err_origin(-ENOENT);
-        r = kmodule_info(c->root, path, &s->info);
+        r = kmodinfo_read(c->root, path, &s->info);
         if (r == 0)
                 r = kmodsymbols_read(fd, &m->symbols);
         if (r == 0)

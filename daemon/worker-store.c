@@ -22,7 +22,7 @@
 #include "policy/manifest.h"
 #include "policy/vermagic.h"
 #include "sys/digest.h"
-#include "sys/kmodule.h"
+#include "sys/kmodinfo.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 #include "sys/storelock.h"
@@ -79,13 +79,13 @@ static int digest_file(const Root *root, const char *directory, BuildFile *f)
 static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
 {
         _cleanup_free_ char *path = str_format("%s/%s", m->directory, f->name), *why = NULL;
-        KmoduleInfo info = {};
+        KmodInfo info = {};
         Code code = CODE_OK;
         int r;
 
         if (!path)
                 return worker_store_error(f->name, -ENOMEM);
-        r = kmodule_info(root, path, &info);
+        r = kmodinfo_read(root, path, &info);
         if (r < 0)
                 return worker_store_error(path, r);
         if (r > 0) {
@@ -108,7 +108,7 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
         f->parameters = TAKE_PTR(info.parameters);
         f->srcversion = TAKE_PTR(info.srcversion);
         f->depends = TAKE_PTR(info.depends);
-        kmodule_info_done(&info);
+        kmodinfo_done(&info);
         return code;
 }
 

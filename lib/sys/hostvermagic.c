@@ -16,7 +16,8 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/elfsections.h"
-#include "sys/kmodule.h"
+#include "sys/hostvermagic.h"
+#include "sys/kmodinfo.h"
 
 enum {
         MODULES_DEP_MAX = 64 * 1024 * 1024, /* bytes; a distribution's is below 2 MB */
@@ -49,13 +50,13 @@ static int read_modinfo(const Root *root, const char *path, char **ret)
 /* "kernel/lib/a.ko.xz: kernel/lib/b.ko.xz": the part before the colon; absolute if depmod saw it so. */
 static int vermagic_of_line(const Root *root, const char *release, char *line, char **ret, char **ret_hash)
 {
-        _cleanup_(kmodule_info_done) KmoduleInfo info = {};
+        _cleanup_(kmodinfo_done) KmodInfo info = {};
         _cleanup_free_ char *path = NULL, *found = NULL;
         int r;
 
         line[strcspn(line, ":")] = '\0';
         if (!*line)
-                return KMODULE_E_ABSENT;
+                return HOSTVERMAGIC_E_ABSENT;
         path = *line == '/' ? strdup(line) : str_format("lib/modules/%s/%s", release, line);
         if (!path)
                 return err_origin(-ENOMEM);
@@ -69,18 +70,18 @@ static int vermagic_of_line(const Root *root, const char *release, char *line, c
                         return 0;
                 }
         }
-        r = kmodule_info(root, path, &info);
+        r = kmodinfo_read(root, path, &info);
         if (r < 0)
                 return err_trace(r);
         if (r > 0 || !info.vermagic)
-                return KMODULE_E_ABSENT;
+                return HOSTVERMAGIC_E_ABSENT;
         *ret = TAKE_PTR(info.vermagic);
         if (ret_hash)
                 *ret_hash = TAKE_PTR(info.hash);
         return 0;
 }
 
-int kmodule_host_vermagic(const Root *root, const char *release, char **ret, char **ret_hash)
+int hostvermagic_read(const Root *root, const char *release, char **ret, char **ret_hash)
 {
         _cleanup_free_ char *path = NULL, *data = NULL;
         char *rest, *line;
@@ -91,12 +92,12 @@ int kmodule_host_vermagic(const Root *root, const char *release, char **ret, cha
                 return err_origin(-ENOMEM);
         r = root_read_file(root, path, MODULES_DEP_MAX, &data, NULL);
         if (r)
-                return r < 0 ? err_trace(r) : KMODULE_E_ABSENT;
+                return r < 0 ? err_trace(r) : HOSTVERMAGIC_E_ABSENT;
 
         for (rest = data; (line = strsep(&rest, "\n"));) {
                 r = vermagic_of_line(root, release, line, ret, ret_hash);
-                if (r != KMODULE_E_ABSENT)
+                if (r != HOSTVERMAGIC_E_ABSENT)
                         return r ? err_trace(r) : 0;
         }
-        return KMODULE_E_ABSENT;
+        return HOSTVERMAGIC_E_ABSENT;
 }

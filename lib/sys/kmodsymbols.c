@@ -10,19 +10,8 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/kmodctx.h"
 #include "sys/kmodsymbols.h"
-
-static void ctx_unrefp(struct kmod_ctx **c)
-{
-        if (*c)
-                (void)kmod_unref(*c);
-}
-
-static void module_unrefp(struct kmod_module **m)
-{
-        if (*m)
-                (void)kmod_module_unref(*m);
-}
 
 static void needs_freep(struct kmod_list **l)
 {
@@ -40,28 +29,6 @@ static void versions_freep(struct kmod_list **l)
 {
         if (*l)
                 kmod_module_versions_free_list(*l);
-}
-
-static void log_nothing(void *data, int priority, const char *file, int line, const char *function,
-                const char *format, va_list args)
-{
-}
-
-static int open_module(int fd, struct kmod_ctx **ret_ctx, struct kmod_module **ret)
-{
-        static const char *const no_config[] = { NULL };
-        char path[64];
-        int r;
-
-        errno = 0;
-        *ret_ctx = kmod_new("/", no_config);
-        if (!*ret_ctx)
-                return err_origin(errno > 0 ? -errno : -ENOMEM);
-        kmod_set_log_fn(*ret_ctx, log_nothing, /* data= */ NULL);
-
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        r = kmod_module_new_from_path(*ret_ctx, path, ret);
-        return r == -ENOMEM ? err_origin(r) : r < 0 ? KMODSYMBOLS_E_FORMAT : 0;
 }
 
 /* Of libkmod's errors: what stands for "there are none", and what for a file that cannot be read. */
@@ -128,11 +95,11 @@ static int read_versions(struct kmod_module *module, ModuleSymbols *s)
 int kmodsymbols_read(int fd, ModuleSymbols *ret)
 {
         _cleanup_(module_symbols_done) ModuleSymbols s = {};
-        _cleanup_(ctx_unrefp) struct kmod_ctx *ctx = NULL;
-        _cleanup_(module_unrefp) struct kmod_module *module = NULL;
+        _cleanup_(kmodctx_unrefp) struct kmod_ctx *ctx = NULL;
+        _cleanup_(kmodctx_module_unrefp) struct kmod_module *module = NULL;
         int r;
 
-        r = open_module(fd, &ctx, &module);
+        r = kmodctx_open_file(fd, &ctx, &module);
         if (r == 0)
                 r = read_versions(module, &s);
         if (r == 0)

@@ -2,50 +2,18 @@
 #pragma once
 
 /*
- * Module files and the host's module tree through libkmod: what a .ko says
- * about itself, what has to be inserted before it, and the insertion of the
- * host's own modules. Our modules are not inserted here.
+ * The host's module tree through libkmod: what has to be inserted before a
+ * module, and the insertion of the host's own. Our modules are not inserted here.
  */
 
 #include "base/root.h"
 
 enum {
         _KMODULE_E_SUCCESS,
-        KMODULE_E_ABSENT,      /* no such file, module or tree */
-        KMODULE_E_FORMAT,      /* the file is no kernel module */
+        KMODULE_E_ABSENT,      /* no such module or tree */
         KMODULE_E_BLACKLISTED, /* the name is an alias of a module that the administrator blacklisted */
         KMODULE_E_FAILED,      /* the kernel refused; its errno is in an argument */
 };
-
-/* From .modinfo and the appended signature; what is not there is NULL. */
-typedef struct KmoduleInfo {
-        char *name; /* with '_' */
-        char *vermagic;
-        char *version;
-        char *srcversion;
-        char *license;
-        char *retpoline; /* "Y" */
-        char *signer;
-        char *hash;        /* of the signature */
-        char **depends;    /* module names as written there */
-        char **parameters; /* their names */
-} KmoduleInfo;
-
-void kmodule_info_done(KmoduleInfo *info);
-
-/*
- * Reads a module file, .ko or compressed. @path is relative to @root.
- * Returns 0, KMODULE_E_ABSENT, KMODULE_E_FORMAT or a negative errno.
- */
-int kmodule_info(const Root *root, const char *path, KmoduleInfo *ret);
-
-/*
- * The vermagic that modules of kernel @release carry, from the first readable
- * file that lib/modules/RELEASE/modules.dep lists. @ret_hash: the digest that
- * it is signed with, NULL if it is not; may be NULL.
- * Returns 0, KMODULE_E_ABSENT or a negative errno.
- */
-int kmodule_host_vermagic(const Root *root, const char *release, char **ret, char **ret_hash);
 
 /* What stands between the machine and a set of host modules. */
 typedef struct KmodulePlan {

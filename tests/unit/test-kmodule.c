@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * libkmod against a host tree made on the spot: small object files with a
- * .modinfo, exports and undefined symbols by the compiler, the indexes by
- * depmod. No kernel, no headers. Inserting is the only thing that is not real:
- * libkmod's function is replaced by the one below.
+ * What we ask libkmod for (kmodinfo, hostvermagic, kmodule), with a host tree made on the spot: small object
+ * files with a .modinfo, exports and undefined symbols by the compiler, the indexes by depmod. No kernel, no
+ * headers. Inserting is the only thing that is not real: libkmod's function is replaced by the one below.
  */
 
 #include "unit.h"
 
 #include "base/str.h"
+#include "sys/hostvermagic.h"
+#include "sys/kmodinfo.h"
 #include "sys/kmodule.h"
 #include "tmproot.h"
 
@@ -111,13 +112,13 @@ static void resolve(TmpRoot *t, const char *names, KmodulePlan *ret)
 START_TEST(test_info)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
 
         add_module(&t, "m/nvidia-uvm.ko",
                         "name=nvidia-uvm\\0version=535.261.03\\0srcversion=ABC\\0license=Dual MIT/GPL\\0"
                         "license=second\\0parm=first:A text: with a colon\\0parmtype=first:bool\\0parmtype=second:int\\0depends=nvidia,drm\\0flag\\0vermagic=" VERMAGIC,
                         NULL, NULL);
-        ck_assert_int_eq(kmodule_info(t.root, "m/nvidia-uvm.ko", &i), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m/nvidia-uvm.ko", &i), 0);
         ck_assert_str_eq(i.name, "nvidia_uvm");
         ck_assert_str_eq(i.vermagic, VERMAGIC);
         ck_assert_str_eq(i.version, "535.261.03");
@@ -133,10 +134,10 @@ END_TEST
 START_TEST(test_info_bare)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
 
         add_module(&t, "nvidia-drm.ko", "license=NVIDIA\\0depends=", NULL, NULL);
-        ck_assert_int_eq(kmodule_info(t.root, "nvidia-drm.ko", &i), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, "nvidia-drm.ko", &i), 0);
         ck_assert_str_eq(i.name, "nvidia_drm");
         ck_assert_ptr_null(i.vermagic);
         ck_assert_ptr_null(i.depends);
@@ -149,12 +150,12 @@ START_TEST(test_info_compressed)
         static const char *const tools[] = { "xz", "zstd -q --rm" };
         static const char *const suffixes[] = { "xz", "zst" };
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
         _cleanup_free_ char *path = str_format("m.ko.%s", suffixes[_i]);
 
         add_module(&t, "m.ko", "license=GPL\\0vermagic=" VERMAGIC, NULL, NULL);
         run("%s %s/m.ko", tools[_i], t.path);
-        ck_assert_int_eq(kmodule_info(t.root, path, &i), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, path, &i), 0);
         ck_assert_str_eq(i.name, "m");
         ck_assert_str_eq(i.vermagic, VERMAGIC);
 }
@@ -164,7 +165,7 @@ END_TEST
 START_TEST(test_info_signed)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
 
         add_module(&t, "m.ko", "license=GPL", NULL, NULL);
         run("cd %s && exec 2>/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -subj '/CN=Our signer' "
@@ -174,7 +175,7 @@ START_TEST(test_info_signed)
             "struct.pack('>I',os.path.getsize('sig')))\" && "
             "cat tail >>m.ko && echo '~Module signature appended~' >>m.ko",
                         t.path);
-        ck_assert_int_eq(kmodule_info(t.root, "m.ko", &i), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &i), 0);
         ck_assert_str_eq(i.license, "GPL");
         ck_assert_str_eq(i.signer, "Our signer");
 }
@@ -184,23 +185,24 @@ static const struct {
         const char *content; /* NULL: a directory */
         int result;
 } bad_files[] = {
-        { "", KMODULE_E_FORMAT },
-        { "no ELF at all, but longer than its header would have to be to be looked at\n", KMODULE_E_FORMAT },
-        { "\177ELF\2\1\1", KMODULE_E_FORMAT },
-        { NULL, KMODULE_E_FORMAT },
+        { "", KMODINFO_E_FORMAT },
+        { "no ELF at all, but longer than its header would have to be to be looked at\n",
+                        KMODINFO_E_FORMAT },
+        { "\177ELF\2\1\1", KMODINFO_E_FORMAT },
+        { NULL, KMODINFO_E_FORMAT },
 };
 
 START_TEST(test_info_bad)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        KmoduleInfo i = {};
+        KmodInfo i = {};
 
         if (bad_files[_i].content)
                 tmproot_write(&t, "m.ko", bad_files[_i].content);
         else
                 tmproot_mkdir(&t, "m.ko");
-        ck_assert_int_eq(kmodule_info(t.root, "m.ko", &i), bad_files[_i].result);
-        ck_assert_int_eq(kmodule_info(t.root, "other.ko", &i), KMODULE_E_ABSENT);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &i), bad_files[_i].result);
+        ck_assert_int_eq(kmodinfo_read(t.root, "other.ko", &i), KMODINFO_E_ABSENT);
         ck_assert_ptr_null(i.name);
 }
 END_TEST
@@ -215,10 +217,10 @@ START_TEST(test_info_cut)
         add_module(&t, "m.ko", "license=GPL", "export", "need");
         ck_assert_int_eq(root_read_file(t.root, "m.ko", 1 << 20, &data, &size), 0);
         for (size_t n = 0; n < size; n += 13) {
-                _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+                _cleanup_(kmodinfo_done) KmodInfo i = {};
 
                 ck_assert_int_eq(root_write_file(t.root, "m.ko", data, n, 0644), 0);
-                ck_assert_int_eq(kmodule_info(t.root, "m.ko", &i), KMODULE_E_FORMAT);
+                ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &i), KMODINFO_E_FORMAT);
         }
 }
 END_TEST
@@ -227,11 +229,11 @@ END_TEST
 START_TEST(test_info_link)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
-        _cleanup_(kmodule_info_done) KmoduleInfo i = {};
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
 
         add_module(&t, "real/m.ko", "license=GPL", NULL, NULL);
         tmproot_link(&t, "/real/m.ko", "link.ko");
-        ck_assert_int_eq(kmodule_info(t.root, "link.ko", &i), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, "link.ko", &i), 0);
         ck_assert_str_eq(i.license, "GPL");
 }
 END_TEST
@@ -242,23 +244,23 @@ START_TEST(test_host_vermagic)
         _cleanup_free_ char *vermagic = NULL, *again = NULL, *elsewhere = NULL, *by_kmod = NULL,
                             *hash = NULL;
 
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &vermagic, NULL), HOSTVERMAGIC_E_ABSENT);
         tmproot_write(&t, TREE "/modules.dep", "");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &vermagic, NULL), HOSTVERMAGIC_E_ABSENT);
         tmproot_write(&t, TREE "/modules.dep", ":\n\nkernel/gone.ko:\n");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), KMODULE_E_ABSENT);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &vermagic, NULL), HOSTVERMAGIC_E_ABSENT);
 
         add_host(&t);
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &vermagic, NULL), 0);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &vermagic, NULL), 0);
         ck_assert_str_eq(vermagic, VERMAGIC);
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &by_kmod, &hash), 0);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &by_kmod, &hash), 0);
         ck_assert_str_eq(by_kmod, VERMAGIC);
         ck_assert_ptr_null(hash);
         tmproot_write(&t, TREE "/modules.dep", "kernel/gone.ko: kernel/drm.ko\nkernel/drm.ko:\n");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &again, NULL), 0);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &again, NULL), 0);
         ck_assert_str_eq(again, VERMAGIC);
         tmproot_write(&t, TREE "/modules.dep", "/" TREE "/kernel/drm.ko:");
-        ck_assert_int_eq(kmodule_host_vermagic(t.root, RELEASE, &elsewhere, NULL), 0);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &elsewhere, NULL), 0);
 }
 END_TEST
 

@@ -10,7 +10,7 @@
 #include "unit.h"
 
 #include "base/str.h"
-#include "sys/kmodule.h"
+#include "sys/kmodinfo.h"
 #include "sys/modkey.h"
 #include "sys/modsign.h"
 #include "tmproot.h"
@@ -152,7 +152,7 @@ START_TEST(test_sign)
         _cleanup_(modcert_freep) ModCert *cert = NULL;
         _cleanup_(modkey_freep) ModKey *key = NULL;
         _cleanup_(signer_done) Signer whose = {}, signer = {};
-        _cleanup_(kmodule_info_done) KmoduleInfo info = {};
+        _cleanup_(kmodinfo_done) KmodInfo info = {};
         _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *why = NULL;
         TmpRoot t = tmproot_new();
@@ -183,7 +183,7 @@ START_TEST(test_sign)
         ck_assert_uint_eq(strlen(whose.key_id), 40);
 
         /* Others see the same. */
-        ck_assert_int_eq(kmodule_info(t.root, "m.ko", &info), 0);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &info), 0);
         ck_assert_str_eq(info.signer, "Our Module Key");
         run(&t,
                         "size=$(($(stat -c %%s m.ko) - %d)) && sig=$((size - $(stat -c %%s plain.ko))) && "
