@@ -27,6 +27,8 @@ static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *
                 r = str_replace(&s->driver_wanted, config->driver_version);
         if (r == 0 && (plan->build || plan->shared))
                 r = str_replace(&s->build, plan->build ? plan->build->id : plan->shared->id);
+        if (r == 0 && plan->spare)
+                r = str_replace(&s->fallback, plan->spare->id);
         if (r == 0)
                 r = str_replace(&s->signature, plan->signature);
         if (r == 0)

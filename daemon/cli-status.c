@@ -74,6 +74,8 @@ static void print_head(const Cli *cli, const Status *s)
                         strempty(s->driver_wanted), "");
         if (s->build)
                 (void)printf("    Build: %s\n", s->build);
+        if (s->fallback)
+                (void)printf(" Fallback: %s\n", s->fallback);
         if (s->signature)
                 (void)printf("Signature: %s\n", s->signature);
         if (s->pid)

@@ -29,6 +29,7 @@ void status_done(Status *s)
         free(s->driver_version);
         free(s->driver_wanted);
         free(s->build);
+        free(s->fallback);
         free(s->signature);
         module_facts_done(&s->modules);
         gpu_facts_done(&s->gpus);

@@ -46,6 +46,7 @@ typedef struct Status {
         char *driver_version; /* of the loaded nvidia module, or NULL */
         char *driver_wanted;  /* configured version, or NULL for any */
         char *build;          /* id of the build in use, or NULL */
+        char *fallback;       /* of a plan: id of the build to load if it fails, or NULL */
         char *signature;      /* "not enforced, build unsigned", or NULL */
         bool foreign;         /* the driver was loaded by somebody else */
         usec_t slowest_turn;  /* of the daemon's event loop, so far */

@@ -181,6 +181,7 @@ int status_format(const Status *s, char **ret)
         set_string(root, "driverVersion", s->driver_version);
         set_string(root, "driverWanted", s->driver_wanted);
         set_string(root, "build", s->build);
+        set_string(root, "fallbackBuild", s->fallback);
         set_string(root, "signature", s->signature);
         (void)json_object_set_new(root, "foreign", json_boolean(s->foreign));
         (void)json_object_set_new(root, "slowestTurnUSec", json_integer((json_int_t)s->slowest_turn));
@@ -370,6 +371,7 @@ int status_parse(const char *text, Status *ret)
         s.driver_version = get_string(root, "driverVersion");
         s.driver_wanted = get_string(root, "driverWanted");
         s.build = get_string(root, "build");
+        s.fallback = get_string(root, "fallbackBuild");
         s.signature = get_string(root, "signature");
         s.foreign = json_is_true(json_object_get(root, "foreign"));
         s.slowest_turn = (usec_t)json_integer_value(json_object_get(root, "slowestTurnUSec"));

@@ -3,6 +3,7 @@
 """The wanted driver cannot be built or loaded: the last one that worked is loaded, if there is one, and if it is the
 driver that failed."""
 
+import json
 import os
 import shutil
 import signal
@@ -43,6 +44,10 @@ def degraded(m, d, good, *words):
 @story("it does not compile: the last good one is loaded, DEGRADED with the first error; the next start has it")
 def compile_fails(m):
     good = good_build(m)
+    wanted = [WANT, "--set=Driver.Modules=nvidia nvidia-uvm nvidia-modeset"]
+    p = m.run("plan", *wanted)
+    check(f" Fallback: {good}\n" in p.stdout, p.stdout)
+    check_equal(json.loads(m.run("plan", "--json", *wanted).stdout)["fallbackBuild"], good, "fallback in the plan")
     m.put("ctl/compile-hook", BROKEN)
     d = m.start(WANT)
     degraded(m, d, good, "compile-failed", "nvidia/nv.c:1:2: error: no such thing")

@@ -192,8 +192,8 @@ START_TEST(test_contract)
 {
         static const char *const keys[] = { "state", "sinceUSec", "code", "detail", "progress", "pid",
                 "version", "kernelRelease", "kernelVersion", "driverVersion", "driverWanted", "build",
-                "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus", "devices", "services",
-                "holders", "holdingProcesses", "problems" };
+                "fallbackBuild", "signature", "foreign", "slowestTurnUSec", "plan", "modules", "gpus",
+                "devices", "services", "holders", "holdingProcesses", "problems" };
         _cleanup_(status_done) Status s = { .state = strdup("ready"), .code = strdup("ok") };
         _cleanup_free_ char *text = NULL;
         json_t *root;
