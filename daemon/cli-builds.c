@@ -163,69 +163,97 @@ static Code verify(const CliStore *s, char *const *ids)
         return worst == CODE_BUILD_DAMAGED ? cli_fail(worst, "The files are named above.") : worst;
 }
 
-static Code retire(const CliStore *s, const BuildManifest *m)
+/* @path: a build, or what is no build; @name: for people. */
+static Code retire(const CliStore *s, const char *path, const char *name)
 {
         int r;
 
         if (!s->cli->dry_run) {
-                r = store_retire(s->cli->root, s->config->store_directory, m->directory);
+                r = store_retire(s->cli->root, s->config->store_directory, path);
                 if (r < 0)
-                        return cli_fail(CODE_STORE_FAILED, "%s: %s.", m->directory, strerror(-r));
+                        return cli_fail(CODE_STORE_FAILED, "%s: %s.", path, strerror(-r));
         }
-        (void)printf("%s: %s\n", m->id, s->cli->dry_run ? "would be removed" : "removed");
+        (void)printf("%s: %s\n", name, s->cli->dry_run ? "would be removed" : "removed");
         return CODE_OK;
+}
+
+/* What was named as unreadable when the store was opened, less what time or a newer program may help. */
+static Code gc_broken(CliStore *s)
+{
+        _cleanup_strv_ char **paths = NULL;
+        Code worst = CODE_OK;
+        int r;
+
+        r = store_broken(s->cli->root, s->config->store_directory, &paths);
+        if (r < 0)
+                return cli_fail(CODE_STORE_FAILED, "%s: %s.", s->config->store_directory, strerror(-r));
+        STRV_FOREACH (path, paths) {
+                Code code = retire(s, *path, *path);
+
+                worst = code ? code : worst;
+        }
+        return worst;
 }
 
 static Code gc_trees(CliStore *s)
 {
         _cleanup_strv_ char **list = NULL;
+        Code worst = CODE_OK;
         int r;
 
-        r = kept_list(s->cli->root, s->config->store_directory, NULL, &list);
+        r = kept_list_surplus(s->cli->root, s->config->store_directory, s->config->store_keep_trees,
+                        &s->builds, &list);
+        if (r < 0)
+                return cli_fail(CODE_STORE_FAILED, "%s/" STORE_TREES ": %s.", s->config->store_directory,
+                                strerror(-r));
         STRV_FOREACH (kept, list) {
-                if (r < 0 || (s->config->store_keep_trees &&
-                                             kepttree_is_needed(strrchr(*kept, '/') + 1, &s->builds)))
-                        continue;
-                if (!s->cli->dry_run)
-                        r = kept_retire(s->cli->root, s->config->store_directory, *kept);
-                if (r >= 0)
+                r = s->cli->dry_run ? 0 : kept_retire(s->cli->root, s->config->store_directory, *kept);
+                if (r < 0)
+                        worst = cli_fail(CODE_STORE_FAILED, "%s: %s.", *kept, strerror(-r));
+                else
                         (void)printf("%s: %s\n", *kept,
-                                        s->cli->dry_run ? "would be removed"
-                                        : r > 0         ? "in use"
-                                                        : "removed");
+                                        r > 0             ? "in use"
+                                        : s->cli->dry_run ? "would be removed"
+                                                          : "removed");
         }
-        return r < 0 ? cli_fail(CODE_STORE_FAILED, "%s/" STORE_TREES ": %s.", s->config->store_directory,
-                                       strerror(-r))
-                     : CODE_OK;
+        return worst;
 }
 
-static Code gc(CliStore *s)
+static int choose(const CliStore *s, bool **ret_gone)
 {
         _cleanup_strv_ char **protect = NULL;
+        int r;
+
+        r = strv_copy(s->in_use, &protect);
+        STRV_FOREACH (id, s->good)
+                if (r == 0)
+                        r = strv_push(&protect, *id);
+        return r ? err_trace(r) : retention_choose(&s->builds, s->config->store_keep, protect, ret_gone);
+}
+
+/* One thing that cannot be removed is no reason to leave the others. */
+static Code gc(CliStore *s)
+{
         _cleanup_free_ bool *gone = NULL;
-        Code code;
+        Code code, worst;
         int r;
 
         code = cli_store_lock(s);
         if (code)
                 return code;
-        r = strv_copy(s->in_use, &protect);
-        STRV_FOREACH (id, s->good)
-                if (r == 0)
-                        r = strv_push(&protect, *id);
-        if (r == 0)
-                r = retention_choose(&s->builds, s->config->store_keep, protect, &gone);
+        r = choose(s, &gone);
         if (r < 0)
                 return cli_fatal(r, "gc");
-        for (size_t i = 0; code == CODE_OK && i < s->builds.n; i++)
-                if (gone[i])
-                        code = retire(s, &s->builds.items[i]);
-        if (code == CODE_OK)
-                code = gc_trees(s);
+        worst = gc_broken(s);
+        for (size_t i = 0; i < s->builds.n; i++) {
+                code = gone[i] ? retire(s, s->builds.items[i].directory, s->builds.items[i].id) : CODE_OK;
+                worst = code ? code : worst;
+        }
+        code = gc_trees(s);
         if (!s->cli->dry_run && cli_store_discard_stale(s) < 0)
                 (void)fprintf(stderr,
                                 "nvidia-driver: what is left in staging is removed by the next start\n");
-        return code;
+        return code ? code : worst;
 }
 
 static Code usage(void)

@@ -28,6 +28,22 @@ int kept_list(const Root *root, const char *store, const char *release, char ***
         return 0;
 }
 
+int kept_list_surplus(
+                const Root *root, const char *store, bool keep, const BuildManifests *builds, char ***ret)
+{
+        _cleanup_strv_ char **list = NULL, **surplus = NULL;
+        int r;
+
+        r = kept_list(root, store, NULL, &list);
+        STRV_FOREACH (kept, list)
+                if (r == 0 && !(keep && kepttree_is_needed(strrchr(*kept, '/') + 1, builds)))
+                        r = strv_push(&surplus, *kept);
+        if (r)
+                return err_trace(r);
+        *ret = TAKE_PTR(surplus);
+        return 0;
+}
+
 int kept_retire(const Root *root, const char *store, const char *directory)
 {
         _cleanup_close_ int fd = -EBADF;

@@ -22,6 +22,13 @@ enum {
 };
 
 /*
+ * The kept trees that may go: of kernels that none of @builds is for, and all of them if @keep is
+ * false. @ret is the caller's. Returns 0 or a negative errno.
+ */
+int kept_list_surplus(
+                const Root *root, const char *store, bool keep, const BuildManifests *builds, char ***ret);
+
+/*
  * Takes a kept tree out of the store, into staging, where it counts as stale. The store's
  * lock has to be held. Returns 0, KEPT_E_IN_USE or a negative errno.
  */

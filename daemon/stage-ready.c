@@ -39,22 +39,39 @@ static void mark_good(Manager *m)
                 log_warning(m->log, "That this build works could not be recorded, ignoring.");
 }
 
-/* Trees of kernels that no build is for any more, and of all if none are to be kept. */
+/* One that cannot be moved is no reason to leave the others. */
 static int retire_trees(Manager *m, const BuildManifests *builds)
 {
         _cleanup_strv_ char **list = NULL;
-        int r;
+        int r, worst = 0;
 
-        r = kept_list(m->root, m->config->store_directory, NULL, &list);
+        r = kept_list_surplus(
+                        m->root, m->config->store_directory, m->config->store_keep_trees, builds, &list);
+        if (r)
+                return err_trace(r);
         STRV_FOREACH (kept, list) {
-                if (r < 0 || (m->config->store_keep_trees &&
-                                             kepttree_is_needed(strrchr(*kept, '/') + 1, builds)))
-                        continue;
                 r = kept_retire(m->root, m->config->store_directory, *kept);
                 if (r == 0)
                         log_info(m->log, "Kept kernel tree %s is retired.", *kept);
+                worst = MIN(worst, r);
         }
-        return r < 0 ? err_trace(r) : 0;
+        return err_trace(worst);
+}
+
+static int retire_builds(Manager *m, const BuildManifests *builds, const bool *gone)
+{
+        int worst = 0;
+
+        for (size_t i = 0; i < builds->n; i++) {
+                int r = gone[i] ? store_retire(m->root, m->config->store_directory,
+                                                  builds->items[i].directory)
+                                : 0;
+
+                if (gone[i] && r == 0)
+                        log_info(m->log, "Build %s is retired, newer ones are there.", builds->items[i].id);
+                worst = MIN(worst, r);
+        }
+        return err_trace(worst);
 }
 
 void stage_ready_retire(Manager *m)
@@ -83,16 +100,12 @@ void stage_ready_retire(Manager *m)
                 r = strv_push(&protect, m->loading_manifest.id);
         if (r == 0)
                 r = retention_choose(&list, m->config->store_keep, protect, &gone);
-        for (size_t i = 0; r > 0 && i < list.n; i++) {
-                if (!gone[i])
-                        continue;
-                r = store_retire(m->root, m->config->store_directory, list.items[i].directory);
-                if (r == 0)
-                        log_info(m->log, "Build %s is retired, newer ones are there.", list.items[i].id);
-                r = r < 0 ? r : 1;
+        if (r >= 0) {
+                int trees = retire_trees(m, &list);
+
+                r = retire_builds(m, &list, gone);
+                r = r < 0 ? r : trees;
         }
-        if (r >= 0)
-                r = retire_trees(m, &list);
         build_manifests_done(&list);
         if (r < 0)
                 log_warning(m->log, "Old builds could not be removed: %s, ignoring.", strerror(-r));

@@ -216,9 +216,13 @@ static int parse_head(json_t *root, BuildManifest *m, char **reterr)
         json_t *format = json_object_get(root, "format");
         int r;
 
-        if (!json_is_integer(format) || json_integer_value(format) < MANIFEST_FORMAT_OLDEST ||
-                        json_integer_value(format) > MANIFEST_FORMAT)
+        if (!json_is_integer(format) || json_integer_value(format) < MANIFEST_FORMAT_OLDEST)
                 return invalid(reterr, str_format("field \"format\" is not %d", MANIFEST_FORMAT));
+        if (json_integer_value(format) > MANIFEST_FORMAT) {
+                r = invalid(reterr, str_format("field \"format\" is %lld, a newer program's, not %d",
+                                                    (long long)json_integer_value(format), MANIFEST_FORMAT));
+                return r < 0 ? err_trace(r) : MANIFEST_E_NEWER;
+        }
 
         m->debug_info = json_is_true(json_object_get(root, "debugInfo"));
         r = get_string(root, "id", false, &m->id, reterr);

@@ -8,6 +8,7 @@
 enum {
         _MANIFEST_E_SUCCESS,
         MANIFEST_E_INVALID, /* no JSON, a field of the wrong type, a missing one, a path in a name */
+        MANIFEST_E_NEWER,   /* a later version of this program wrote it, in a format of its own */
 };
 
 enum { MANIFEST_SIZE_MAX = 1024 * 1024 };
@@ -15,8 +16,8 @@ enum { MANIFEST_SIZE_MAX = 1024 * 1024 };
 #define MANIFEST_NAME "manifest.json"
 
 /*
- * @reterr: on MANIFEST_E_INVALID one sentence with line or field; the caller's.
- * Return: 0, MANIFEST_E_INVALID or -ENOMEM.
+ * @reterr: on MANIFEST_E_* one sentence with line or field; the caller's.
+ * Return: 0, MANIFEST_E_INVALID, MANIFEST_E_NEWER or -ENOMEM.
  */
 int manifest_parse(const char *text, size_t size, BuildManifest *ret, char **reterr);
 

@@ -41,14 +41,12 @@ int store_read(const Root *root, const char *build, BuildManifest *ret, char **r
         if (r) {
                 /* One unreadable file is not to hide all the other builds. */
                 *reterr = str_format("it cannot be read: %s", strerror(-r));
-                return *reterr ? STORE_E_INVALID : err_origin(-ENOMEM);
+                return *reterr ? STORE_E_UNREADABLE : err_origin(-ENOMEM);
         }
 
         r = manifest_parse(text, size, ret, reterr);
-        if (r == MANIFEST_E_INVALID)
-                return STORE_E_INVALID;
         if (r)
-                return err_trace(r);
+                return r < 0 ? err_trace(r) : r == MANIFEST_E_NEWER ? STORE_E_NEWER : STORE_E_INVALID;
         return err_trace(str_replace(&ret->directory, build));
 }
 
@@ -126,6 +124,41 @@ int store_list(const Root *root, const char *directory, BuildManifests *ret, cha
 
         *ret = list;
         *ret_problems = TAKE_PTR(problems);
+        return 0;
+}
+
+static bool is_directory(const Root *root, const char *path)
+{
+        _cleanup_close_ int fd = -EBADF;
+
+        return root_open(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, &fd) == 0;
+}
+
+int store_broken(const Root *root, const char *directory, char ***ret_paths)
+{
+        _cleanup_free_ char *builds = NULL;
+        _cleanup_strv_ char **names = NULL, **paths = NULL;
+        int r;
+
+        r = below(directory, STORE_BUILDS, &builds);
+        if (r == 0)
+                r = root_list(root, builds, &names);
+        if (r < 0)
+                return err_trace(r);
+
+        STRV_FOREACH (name, names) {
+                _cleanup_(build_manifest_done) BuildManifest m = {};
+                _cleanup_free_ char *path = NULL, *reason = NULL;
+
+                r = below(builds, *name, &path);
+                if (r == 0)
+                        r = store_read(root, path, &m, &reason);
+                if ((r == STORE_E_ABSENT || r == STORE_E_INVALID) && is_directory(root, path))
+                        r = strv_push(&paths, path);
+                if (r < 0)
+                        return err_trace(r);
+        }
+        *ret_paths = TAKE_PTR(paths);
         return 0;
 }
 

@@ -26,10 +26,20 @@
  */
 int store_list(const Root *root, const char *directory, BuildManifests *ret, char ***ret_problems);
 
+/*
+ * Directories in builds/ that can never be of use: without a manifest, or with a damaged one. One that
+ * could not be read just now, or that a newer program wrote, is not among them. For who holds the store's
+ * lock.
+ * @ret_paths: in @root; the caller's. Returns 0 or a negative errno.
+ */
+int store_broken(const Root *root, const char *directory, char ***ret_paths);
+
 enum {
         _STORE_E_SUCCESS,
-        STORE_E_ABSENT,  /* no manifest there */
-        STORE_E_INVALID, /* it cannot be used, or not even be read, see *@reterr */
+        STORE_E_ABSENT,     /* no manifest there */
+        STORE_E_INVALID,    /* it is damaged, see *@reterr */
+        STORE_E_NEWER,      /* a later version of this program wrote it, see *@reterr */
+        STORE_E_UNREADABLE, /* reading it failed, see *@reterr */
 };
 
 /* Reads one build's manifest. Returns 0, STORE_E_* or a negative errno. */

@@ -15,7 +15,7 @@ from harness import RELEASE, SOURCE, STORE, check, check_equal, main, story, wai
 
 CORE = f"{SOURCE}/nvidia/nv-kernel.o_binary"
 LINKED = ["nvidia-modeset.ko", "nvidia.ko"]
-INVALID, DAMAGED, LOCKED, UNKNOWN, MISMATCH = 54, 25, 55, 56, 24
+INVALID, DAMAGED, LOCKED, UNKNOWN, MISMATCH, STORE_FAILED = 54, 25, 55, 56, 24, 26
 LATER = "6.99.0-later"
 
 
@@ -298,6 +298,28 @@ def collect(m):
     check_equal(len(m.builds()), 5, "builds")
     builds(m, "gc", "--set=Store.Keep=2", says="old-2: removed")
     check_equal(m.builds(), sorted([name, "old-0", "old-3"]), "what stays")
+
+
+@story("gc: what can never be loaded goes, what a newer program wrote stays; one that cannot be moved stops nothing")
+def collect_broken(m):
+    name = build(m)
+    for other, text in (("cut", '{"format": 2, "id'), ("newer", '{"format": 9}')):
+        m.put(f"{STORE}/builds/{other}/manifest.json", text)
+    os.mkdir(m.path(f"{STORE}/builds/empty"))
+    builds(m, "list", says="builds/cut/manifest.json: line 1: ")
+    builds(m, "gc", "--dry-run", says="builds/cut: would be removed")
+    check_equal(m.builds(), sorted([name, "cut", "empty", "newer"]), "builds")
+    os.rename(m.path(f"{STORE}/staging"), m.path("away"))
+    m.put(f"{STORE}/staging", "in the way")
+    p = builds(m, "gc", code=STORE_FAILED, says="builds/cut: Not a directory")
+    check("builds/empty: Not a directory" in p.stderr, p.stderr)
+    os.unlink(m.path(f"{STORE}/staging"))
+    os.rename(m.path("away"), m.path(f"{STORE}/staging"))
+    p = builds(m, "gc", says="builds/cut: removed")
+    check("builds/empty: removed" in p.stdout, p.stdout)
+    check("newer" in p.stderr, p.stderr)
+    check_equal(m.builds(), sorted([name, "newer"]), "what stays")
+    check_equal(m.staging(), [], "staging")
     check_equal(m.staging(), [], "staging")
 
 

@@ -210,6 +210,27 @@ START_TEST(test_read)
 }
 END_TEST
 
+/* What may be of use one day is not among them: a newer program's, and one that cannot be read just now. */
+START_TEST(test_broken)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_strv_ char **none = NULL, **paths = NULL;
+
+        ck_assert_int_eq(store_broken(t.root, STORE, &none), 0);
+        ck_assert_ptr_null(none);
+        add_build(&t, "good", "535.1");
+        tmproot_mkdir(&t, STORE "/builds/empty");
+        tmproot_write(&t, STORE "/builds/cut/" MANIFEST_NAME, "{");
+        tmproot_write(&t, STORE "/builds/newer/" MANIFEST_NAME, "{\"format\":3}");
+        tmproot_mkdir(&t, STORE "/builds/unreadable/" MANIFEST_NAME);
+        tmproot_write(&t, STORE "/builds/file", "");
+        ck_assert_int_eq(store_broken(t.root, STORE, &paths), 0);
+        ck_assert_uint_eq(strv_length(paths), 2);
+        ck_assert(strv_contains(paths, STORE "/builds/empty"));
+        ck_assert(strv_contains(paths, STORE "/builds/cut"));
+}
+END_TEST
+
 START_TEST(test_good)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -303,7 +324,7 @@ START_TEST(test_lock_wait)
 }
 END_TEST
 
-UNIT_MAIN("store", UNIT_TEST(test_good), UNIT_TEST(test_lock), UNIT_TEST(test_lock_wait),
-                UNIT_TEST(test_stage), UNIT_TEST(test_killed), UNIT_LOOP(test_stage_impossible, 3),
-                UNIT_TEST(test_stale), UNIT_TEST(test_list), UNIT_TEST(test_list_damaged),
-                UNIT_TEST(test_read))
+UNIT_MAIN("store", UNIT_TEST(test_broken), UNIT_TEST(test_good), UNIT_TEST(test_lock),
+                UNIT_TEST(test_lock_wait), UNIT_TEST(test_stage), UNIT_TEST(test_killed),
+                UNIT_LOOP(test_stage_impossible, 3), UNIT_TEST(test_stale), UNIT_TEST(test_list),
+                UNIT_TEST(test_list_damaged), UNIT_TEST(test_read))
