@@ -268,6 +268,31 @@ def full_at(m, gate, *arguments):
     after(m, disk, *arguments)
 
 
+@story("the disk is full, or has room for a part only, when the prepared tree is to be kept: READY without it", tree=False)
+def full_keep(m):
+    from kernelsource import put_source
+    put_source(m)
+    disk = Disk(m)
+    m.close("keeptree")
+    for spare in (0, 4096, 20480):
+        empty(m)
+        d = m.start()
+        m.wait_at("keeptree")
+        disk.fill(spare)
+        m.open("keeptree")
+        d.wait_ready()
+        check("The prepared kernel tree is not kept, ignoring: " in d.log() and "No space left on device" in d.log(), d.log())
+        check_equal(m.list(f"{STORE}/trees") if m.exists(f"{STORE}/trees") else [], [], f"kept trees, {spare} bytes of room")
+        clean(m, 1)
+        disk.free()
+        d.stop()
+        m.close("keeptree")
+    m.open("keeptree")
+    empty(m)
+    ends_ready(m)
+    check_equal(len(m.list(f"{STORE}/trees")), 1, "kept trees, when there is room")
+
+
 @story("the disk becomes full while make runs")
 def full_compile(m):
     full_at(m, "compile")
