@@ -141,6 +141,17 @@ check "in two requests" test "$(wc -l </srv/requests)" = 2
 check "the second goes on where the first ended" test "$(awk 'NR == 2 { print ($2 > 1000000) }' /srv/requests)" = 1
 check "the image is the same as before" test "$(sha256sum <"$image")" = "$sum"
 
+rm "$cache"/*
+forget
+: >/srv/requests
+echo 40000000 >/srv/cut
+start_ready "cut while the daemon fetches"
+check "cut while the daemon fetches: in two requests" test "$(wc -l </srv/requests)" = 2
+check "cut while the daemon fetches: the journal tells" grep -q "flatcar_developer_container.bin.zst: .*, trying again in" <(journal)
+check "cut while the daemon fetches: the same image" test "$(sha256sum <"$image")" = "$sum"
+nothing_is_left "cut while the daemon fetches"
+check "cut while the daemon fetches: stops" systemctl stop nvidia-driverd
+
 ln -s 4230.2.3 /lab/mirror/4230.2.4
 be_flatcar 4230.2.4
 check_not "another version inside than the host's is refused" systemctl start nvidia-driverd
