@@ -331,16 +331,32 @@ int root_mkdirs(const Root *root, const char *path, mode_t mode)
         }
 }
 
-static int write_all(int fd, const char *data, size_t size)
+int fd_write(int fd, const void *data, size_t size)
 {
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
+        for (const char *p = data; size > 0;) {
+                ssize_t n = write(fd, p, size);
 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
                         return err_origin(-errno);
-                data += n;
+                p += n;
+                size -= (size_t)n;
+        }
+        return 0;
+}
+
+int fd_write_at(int fd, const void *data, size_t size, uint64_t offset)
+{
+        for (const char *p = data; size > 0;) {
+                ssize_t n = pwrite(fd, p, size, (off_t)offset);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_origin(-errno);
+                p += n;
+                offset += (uint64_t)n;
                 size -= (size_t)n;
         }
         return 0;
@@ -366,7 +382,7 @@ int root_write_file(const Root *root, const char *path, const char *data, size_t
         if (fd < 0)
                 return err_origin(-errno);
 
-        r = write_all(fd, data, size);
+        r = fd_write(fd, data, size);
         if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
                                       renameat(parent, temporary, parent, name) < 0))
                 r = err_origin(-errno);

@@ -51,6 +51,11 @@ int root_read_file(const Root *root, const char *path, size_t max, char **ret, s
 /* The same for an open file descriptor. */
 int fd_read_file(int fd, size_t max, char **ret, size_t *ret_size);
 
+/* All of @data, whatever write(2) takes at a time; at the file's offset, or at @offset bytes. Returns 0 or a
+ * negative errno. */
+int fd_write(int fd, const void *data, size_t size);
+int fd_write_at(int fd, const void *data, size_t size, uint64_t offset);
+
 /* The first line of a file, stripped. Returns as root_read_file(). */
 int root_read_line(const Root *root, const char *path, size_t max, char **ret);
 

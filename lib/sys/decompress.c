@@ -5,6 +5,7 @@
 #include <archive.h>
 
 #include "base/result.h"
+#include "base/root.h"
 #include "base/str.h"
 #include "sys/decompress.h"
 
@@ -23,22 +24,6 @@ static void archive_freep(struct archive **a)
 {
         if (*a)
                 (void)archive_read_free(*a);
-}
-
-static int put(int fd, const char *data, size_t size, uint64_t at)
-{
-        while (size > 0) {
-                ssize_t n = pwrite(fd, data, size, (off_t)at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return err_origin(-errno);
-                data += n;
-                at += (uint64_t)n;
-                size -= (size_t)n;
-        }
-        return 0;
 }
 
 /* To the end of the block that @at is in. */
@@ -61,7 +46,7 @@ static int put_sparse(int fd, const char *data, size_t size, uint64_t at)
 
                 while (n < size && !is_zero(data + n, block(at + n, size - n)))
                         n += block(at + n, size - n);
-                r = put(fd, data, n, at);
+                r = fd_write_at(fd, data, n, at);
                 if (r)
                         return err_trace(r);
                 if (n < size)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/result.h"
+#include "base/root.h"
 #include "base/str.h"
 #include "sys/cryptoerror.h"
 #include "sys/modsign.h"
@@ -59,20 +60,6 @@ static int read_at(int fd, void *buffer, size_t size, uint64_t offset)
         return 0;
 }
 
-static int write_at(int fd, const void *buffer, size_t size, uint64_t offset)
-{
-        for (size_t done = 0; done < size;) {
-                ssize_t n = pwrite(fd, (const char *)buffer + done, size - done, (off_t)(offset + done));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return err_origin(-errno);
-                done += (size_t)n;
-        }
-        return 0;
-}
-
 /* Where content ends and signature begins. Returns 0, MODSIGN_E_UNSIGNED (the place is the end then),
  * MODSIGN_E_INVALID or negative. */
 static int find(int fd, ModsigPlace *ret)
@@ -108,9 +95,9 @@ static int append(int fd, uint64_t content, const void *der, size_t size)
         modsig_trailer((uint32_t)size, trailer);
         r = cut(fd, content);
         if (r == 0)
-                r = write_at(fd, der, size, content);
+                r = fd_write_at(fd, der, size, content);
         if (r == 0)
-                r = write_at(fd, trailer, sizeof(trailer), content + size);
+                r = fd_write_at(fd, trailer, sizeof(trailer), content + size);
         if (r)
                 (void)cut(fd, content);
         return err_trace(r);

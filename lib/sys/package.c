@@ -176,21 +176,6 @@ static int read_manifest(struct archive *a, BuildManifest *m, char **reterr)
         return err_trace(r);
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return err_origin(-errno);
-                data += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
 static int unpack_one(struct archive *a, int directory_fd, const char *name, uint64_t size, char **reterr)
 {
         _cleanup_free_ char *buffer = malloc(CHUNK);
@@ -209,7 +194,7 @@ static int unpack_one(struct archive *a, int directory_fd, const char *name, uin
 
                 if (n <= 0)
                         return invalid(reterr, str_format("\"%s\" is cut off or damaged", name));
-                r = write_all(fd, buffer, (size_t)n);
+                r = fd_write(fd, buffer, (size_t)n);
                 if (r)
                         return err_trace(r);
                 left -= (uint64_t)n;

@@ -135,21 +135,6 @@ int sharedstore_read(
         return 0;
 }
 
-static int write_all(int fd, const char *data, size_t n)
-{
-        while (n > 0) {
-                ssize_t written = write(fd, data, n);
-
-                if (written < 0 && errno == EINTR)
-                        continue;
-                if (written < 0)
-                        return err_origin(-errno);
-                data += written;
-                n -= (size_t)written;
-        }
-        return 0;
-}
-
 static int transfer(int from, int to, const BuildFile *f, char **reterr)
 {
         static char buffer[128 * 1024];
@@ -168,7 +153,7 @@ static int transfer(int from, int to, const BuildFile *f, char **reterr)
                 if (n == 0 || (uint64_t)n > left)
                         return invalid(reterr, str_format("%s has not the %llu bytes that its manifest says",
                                                                f->name, (unsigned long long)f->size));
-                r = write_all(to, buffer, (size_t)n);
+                r = fd_write(to, buffer, (size_t)n);
                 if (r)
                         return err_trace(r);
                 left -= (uint64_t)n;
