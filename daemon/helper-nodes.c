@@ -12,6 +12,7 @@
 
 #include <sys/stat.h>
 
+#include "base/result.h"
 #include "base/root.h"
 #include "base/str.h"
 #include "helper.h"
@@ -87,6 +88,25 @@ static size_t perform(Work *w, const DevDir *d, const NodeActions *actions)
         return n;
 }
 
+static int ask_driver(Work *w)
+{
+        int r;
+
+        driver_nodes_done(&w->driver);
+        dev_nodes_done(&w->wanted);
+        w->missing = strv_free(w->missing);
+
+        r = nodefacts_read(w->root, &w->driver);
+        if (r == 0)
+                r = nodeset_wanted(&w->driver, &w->wish, &w->wanted, &w->missing);
+        return err_trace(r);
+}
+
+/*
+ * First the directory, then the driver: a node that the kernel or another
+ * program makes between the two is known to the driver and not in the list.
+ * The other way round it would be a node that nobody answers to, and be removed.
+ */
 static int settle_once(Work *w, const DevDir *d, size_t *ret_n)
 {
         _cleanup_(dev_entries_done) DevEntries present = {};
@@ -94,6 +114,8 @@ static int settle_once(Work *w, const DevDir *d, size_t *ret_n)
         int r;
 
         r = devdir_list(d, &present);
+        if (r == 0)
+                r = ask_driver(w);
         if (r == 0)
                 r = nodeset_actions(&w->driver, &w->wish, &w->wanted,
                                 &(NodesetDir){ .present = &present, .kernel_makes = d->kernel_makes },
@@ -182,18 +204,14 @@ Code helper_nodes(char **arguments)
         (void)umask(0022);
         r = root_new(arguments[0], &w.root);
         if (r == 0)
-                r = nodefacts_read(w.root, &w.driver);
-        if (r == 0)
-                r = nodeset_wanted(&w.driver, &w.wish, &w.wanted, &w.missing);
-        if (r == 0)
                 r = devdir_open(w.root, "dev", "proc/self/mountinfo", &own);
         if (r != 0) {
                 helper_say(HELPER_KEY_FAILED, "/dev: %s", strerror(r < 0 ? -r : ENOENT));
                 return CODE_NODES_FAILED;
         }
 
-        say_wanted(&w);
         settle(&w, own);
         settle_host(&w, own);
+        say_wanted(&w);
         return w.failed ? CODE_NODES_FAILED : CODE_OK;
 }

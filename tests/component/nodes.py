@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver's device nodes: made before READY, watched after it, gone at the end; on a host and in a container."""
 
+import itertools
 import json
 import os
 import shutil
 import stat
+import subprocess
+import threading
 import time
 
 from harness import (MODULES, Skip, can_make_nodes, check, check_equal, gpus_of, main, make_node, put_driver, story)
@@ -391,6 +394,42 @@ def lost_event(m):
     d.wait_ready()
     check("No events" not in d.log(), d.log())
     d.stop()
+
+
+@story("what the kernel makes while the nodes are looked through is not taken for a leftover")
+def made_meanwhile(m):
+    need_nodes()
+    put_driver(m.root)
+    for directory in ("dev/dri", "sys/dev/char", "sys/class/drm"):
+        os.makedirs(m.path(directory), exist_ok=True)
+    over, lost = threading.Event(), []
+
+    def kernel():
+        """One DRM minor of another driver after the other, in the kernel's order: /sys, then the node, and back."""
+        for minor in itertools.count(130):
+            if over.is_set():
+                return
+            node, entry = m.path(f"dev/dri/renderD{minor}"), m.path(f"sys/dev/char/226:{minor}")
+            os.symlink("../../devices/other", entry)
+            os.mknod(node, stat.S_IFCHR | 0o660, os.makedev(226, minor))
+            time.sleep(0.004)
+            if not os.path.exists(node):
+                lost.append(minor)
+            else:
+                os.unlink(node)
+            os.unlink(entry)
+
+    thread = threading.Thread(target=kernel)
+    thread.start()
+    try:
+        for _ in range(150):
+            p = subprocess.run([os.environ["NVIDIA_HELPER"], "nodes", m.root, "uvm", "modeset"], capture_output=True, text=True,
+                               check=False)
+            check_equal(p.returncode, 0, p.stdout + p.stderr)
+    finally:
+        over.set()
+        thread.join()
+    check_equal(lost, [], "minors whose node was removed while they were there")
 
 
 @story("a GPU that goes: named, its node removed; when it is back, its node and READY", gpus=3)
