@@ -152,6 +152,7 @@ check "cut while the daemon fetches: the same image" test "$(sha256sum <"$image"
 nothing_is_left "cut while the daemon fetches"
 check "cut while the daemon fetches: stops" systemctl stop nvidia-driverd
 
+forget
 ln -s 4230.2.3 /lab/mirror/4230.2.4
 be_flatcar 4230.2.4
 check_not "another version inside than the host's is refused" systemctl start nvidia-driverd
