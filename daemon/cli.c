@@ -301,9 +301,19 @@ static Code run(Cli *cli, const char *name)
         return CODE_USAGE;
 }
 
+/* As systemctl and others do it: see no-color.org and SYSTEMD_COLORS= in systemctl(1). */
+static bool wants_colour(void)
+{
+        const char *terminal = getenv("TERM"), *systemd = getenv("SYSTEMD_COLORS");
+
+        if (!isatty(STDOUT_FILENO) || !isempty(getenv("NO_COLOR")) || streq_ptr(terminal, "dumb"))
+                return false;
+        return !(systemd && (streq(systemd, "0") || streq(systemd, "no") || streq(systemd, "false")));
+}
+
 int main(int argc, char **argv)
 {
-        Cli cli = { .colour = isatty(STDOUT_FILENO) };
+        Cli cli = { .colour = wants_colour() };
         int c, status = -1;
 
         while (status < 0 && (c = getopt_long(argc, argv, "hvo:k:m:as:t:", options, NULL)) >= 0)

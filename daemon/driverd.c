@@ -103,7 +103,7 @@ static Code run(const Arguments *a, Log *log)
                 return CODE_USAGE;
         }
         if (r > 0) {
-                log_error(log, "%s cannot be read.", strna(a->config));
+                log_error(log, "%s cannot be read: %s.", strna(a->config), strerror(errno));
                 return CODE_CONFIG_INVALID;
         }
         if (r == 0)

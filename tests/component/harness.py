@@ -576,6 +576,22 @@ class Machine:
         check_sanitizers(p.stderr)
         return p
 
+    def terminal(self, *arguments, env=None):
+        """nvidia-driver as somebody sees it who sits in front of it: everything it writes, and its exit status."""
+        mine, theirs = os.openpty()
+        with subprocess.Popen([os.environ["NVIDIA_DRIVER"], f"--root={self.root}", *arguments], stdin=theirs, stdout=theirs,
+                              stderr=theirs, env=self.environment(**{"TERM": "xterm", **(env or {})})) as p:
+            os.close(theirs)
+            text = b""
+            with contextlib.suppress(OSError):  # EIO: the last one closed it
+                while part := os.read(mine, 65536):
+                    text += part
+            os.close(mine)
+            status = p.wait(PATIENCE)
+        text = text.decode(errors="replace")
+        check_sanitizers(text)
+        return text, status
+
     def status(self, env=None):
         p = self.run("status", "--json", env=env)
         check(p.stdout.startswith("{"), f"status --json: exit status {p.returncode}, {p.stdout!r} {p.stderr!r}")
