@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """nvidia-driver build: for this kernel into the store, for another one into a directory; interrupted; and
-what it reads of the running kernel when it is not about that one."""
+what it reads of the running kernel when it is not about that one; what can go wrong before and in the compiler."""
 
 import hashlib
 import json
@@ -205,6 +205,73 @@ def error(m):
     check_equal(p.returncode, 20, "exit status")
     check("First error: x.c:1:1: error: no such thing" in p.stderr and "compile-failed (exit status 20)" in p.stderr, p.stderr)
     check_equal((m.builds(), m.staging(), m.list(STORE)), ([], [], ["failed-build.log", "staging"]), "what is left")
+
+
+@story("a compiler is killed for lack of memory: once more with one job; a second time it is said, and with one job at once")
+def memory(m):
+    killed = 'echo "gcc-12: fatal error: Killed signal terminated program cc1"; exit 2'
+    m.put("ctl/compile-hook", f'[ "$(wc -l <"$ctl/compiled")" -gt 1 ] || {{ {killed}; }}\n')
+    p = m.run("build", "--set=Build.Jobs=4")
+    check_equal(p.returncode, 0, p.stderr)
+    check("The compiler was killed for lack of memory, retrying with one job." in p.stderr, p.stderr)
+    commands = [x for x in m.get(f"{STORE}/builds/{m.builds()[0]}/build.log").splitlines() if "NV_KERNEL_MODULES" in x]
+    check_equal([re.search(r" -j(\d+)", x).group(1) for x in commands], ["4", "1"], "jobs of the two attempts")
+    check_equal(m.compiled(), 2, "compiler runs")
+    shutil.rmtree(m.path(STORE))
+    m.put("ctl/compile-hook", killed)
+    for jobs, runs in ((4, 2), (1, 1)):
+        m.put("ctl/compiled", "")
+        p = m.run("build", f"--set=Build.Jobs={jobs}")
+        check_equal((p.returncode, m.compiled()), (21, runs), f"exit status and compiler runs of {jobs} jobs")
+        check("out-of-memory (exit status 21)" in p.stderr and killed.split('"')[1] in p.stderr, p.stderr)
+
+
+@story("another compiler than the kernel's: refused with both, built on demand; none at all; one that cannot be compared")
+def compiler(m):
+    ours = re.search(r'TEXT="(.*)"', m.get(f"{TREE}/.config")).group(1)
+    theirs = "gcc-4 (Old) 4.9.2"
+    m.put(f"{TREE}/.config", m.get(f"{TREE}/.config").replace(ours, theirs))
+    words = f'compiler is "{ours}", the kernel was built with "{theirs}": another major version'
+    p = m.run("build")
+    check_equal((p.returncode, m.compiled()), (28, 0), p.stderr)
+    check(words in p.stderr and "compiler-mismatch (exit status 28)" in p.stderr, p.stderr)
+    p = m.run("build", "--set=Build.IgnoreCompilerMismatch=yes")
+    check_equal((p.returncode, m.compiled()), (0, 1), p.stderr)
+    check(words in p.stderr, p.stderr)
+    p = m.run("build", "--set=Build.Compiler=/no/such/compiler")
+    check_equal(p.returncode, 19, p.stderr)
+    check("No compiler was found, tried /no/such/compiler." in p.stderr and "toolchain-missing" in p.stderr, p.stderr)
+    m.put(f"{TREE}/.config", m.get(f"{TREE}/.config").replace(theirs, "what was it"))
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    check(f'compiler is "{ours}", the kernel was built with "what was it": cannot be compared' in p.stderr, p.stderr)
+
+
+@story("make says that it succeeded and leaves no interface: said by name, nothing in the store")
+def nothing_made(m):
+    m.put("ctl/compile-hook", 'mv() { :; }; cp() { :; }\n')
+    p = m.run("build")
+    check_equal((p.returncode, m.builds(), m.staging()), (20, [], []), p.stderr)
+    check("make did not leave nv-linux.o: No such file or directory." in p.stderr, p.stderr)
+
+
+@story("a kernel without any tree: said with the place that was named", tree=False)
+def no_tree(m):
+    p = m.run("build", f"--kernel={OTHER}", f"--set=Driver.Source=/{SOURCE}")
+    check_equal(p.returncode, 14, p.stderr)
+    check(f"Kernel {OTHER} has none." in p.stderr and "kernel-tree-missing" in p.stderr, p.stderr)
+    p = m.run("build", "--set=Kernel.Tree=/usr/src/none")
+    check_equal(p.returncode, 14, p.stderr)
+    check("/usr/src/none" in p.stderr, p.stderr)
+
+
+@story("on a terminal: one line of progress that is written over, and nothing of it is left")
+def terminal(m):
+    text, status = m.terminal("build")
+    check_equal(status, 0, text)
+    check("\r\x1b[K" in text and "compiling 1/10, nvidia" in text, repr(text))
+    shown = [re.sub(r".*\r\x1b\[K", "", line) for line in text.split("\r\n")]
+    check_equal([x for x in shown if "/10" in x], [], f"what is left of progress in {text!r}")
 
 
 main()
