@@ -172,7 +172,9 @@ static void replace_config(Manager *m)
 
         r = settings_load(m->root, m->config_file, environ, m->assignments, &problems, &config);
         if (r) {
-                log_warning(m->log, "The configuration cannot be read, keeping the old one.");
+                log_warning(m->log, "The configuration%s%s cannot be read: %s, keeping the old one.",
+                                m->config_file ? " " : "", strempty(m->config_file),
+                                strerror(r < 0 ? -r : errno));
                 return;
         }
         STRV_FOREACH (problem, problems)

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import threading
 
-from harness import RELEASE, SOURCE, STORE, check, check_equal, main, story, wait_until
+from harness import DRIVER, RELEASE, SOURCE, STORE, check, check_equal, main, story, wait_until
 
 CORE = f"{SOURCE}/nvidia/nv-kernel.o_binary"
 LINKED = ["nvidia-modeset.ko", "nvidia.ko"]
@@ -298,6 +298,51 @@ def collect(m):
     check_equal(len(m.builds()), 5, "builds")
     builds(m, "gc", "--set=Store.Keep=2", says="old-2: removed")
     check_equal(m.builds(), sorted([name, "old-0", "old-3"]), "what stays")
+
+
+@story("a name that may be any of several; packages that cannot be made: each is said, no file is left")
+def export_refused(m):
+    name = build(m)
+    sealed = m.get(f"{STORE}/builds/{name}/manifest.json")
+    other = unsealed(sealed)
+    for file in other["files"]:
+        file.pop("core", None)
+    m.put(f"{STORE}/builds/{name[:-1]}x/manifest.json", json.dumps(dict(other, id=f"{name[:-1]}x")))
+    builds(m, "show", DRIVER, code=UNKNOWN, says=f'"{DRIVER}" may be any of 2 builds.')
+    package = m.path("package")
+    builds(m, "export", f"{name[:-1]}x", package, code=INVALID, says="it does not say what nvidia.ko is linked from")
+    manifest = unsealed(sealed)
+    for change, words in (({"inputs": {}}, "it lacks what nvidia"), ({"files": []}, "its manifest lists 0 files")):
+        m.put(f"{STORE}/builds/{name}/manifest.json", json.dumps(dict(manifest, **change)))
+        builds(m, "export", name, package, code=INVALID, says=words)
+    m.put(f"{STORE}/builds/{name}/manifest.json", sealed)
+    builds(m, "export", name, m.path("none/package"), code=STORE_FAILED, says="none/package: No such file or directory")
+    os.truncate(m.path(f"{STORE}/builds/{name}/nv-linux.o"), 100)
+    builds(m, "export", name, package, code=DAMAGED, says="nv-linux.o: it is not what was built")
+    check_equal([x for x in m.list("") if x.startswith("package")], [], "what is left")
+
+
+@story("the daemon: once it is ready, old builds of this kernel go, unless somebody writes to the store")
+def retired(m):
+    name = build(m)
+    for i in range(4):
+        other = unsealed(m.get(f"{STORE}/builds/{name}/manifest.json"))
+        other.update(id=f"old-{i}", driverVersion="500.1", created=f"2020-01-0{i + 1}T00:00:00Z", files=[])
+        m.put(f"{STORE}/builds/old-{i}/manifest.json", json.dumps(other))
+    with open(m.path(f"{STORE}/lock"), "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        d = m.start("--set=Store.Keep=2", "--verbose")
+        d.wait_log("old builds are removed another time")
+        d.wait_ready()
+        d.stop()
+    check_equal(len(m.builds()), 5, "builds")
+    d = m.start("--set=Store.Keep=2")
+    d.wait_log("Build old-2 is retired, newer ones are there.")
+    d.wait_ready()
+    check_equal(m.builds(), sorted([name, "old-3"]), "what stays")
+    wait_until(lambda: not m.staging(), "what is retired is removed")
+    d.stop()
+    m.check_gone()
 
 
 @story("gc: what can never be loaded goes, what a newer program wrote stays; one that cannot be moved stops nothing")

@@ -3,6 +3,7 @@
 """Mistakes in the configuration, said as FILE:LINE, and reloading it."""
 
 import json
+import os
 import signal
 
 from harness import SLACK, check, check_equal, main, note, story
@@ -100,6 +101,20 @@ def reload_counts(m):
     took = time.monotonic() - began
     note(f"gave up after {took:.2f} s")
     check(took < 0.3 + SLACK, f"{took:.2f} s; 10 min was the old value, 300 ms is the new one")
+
+
+@story("SIGHUP when the file is gone: the old values stay, and the file is named")
+def reload_gone(m):
+    m.put("etc/mine.conf", "[Driver]\nVersion=535\n")
+    d = m.start("--config=/etc/mine.conf")
+    d.wait_ready()
+    os.unlink(m.path("etc/mine.conf"))
+    d.send(signal.SIGHUP)
+    d.wait_ready(2)
+    d.wait_log("The configuration /etc/mine.conf cannot be read: No such file or directory, keeping the old one.")
+    check_equal((m.status()[1]["state"], m.status()[1]["driverWanted"]), ("ready", "535"), "state and wanted version")
+    d.stop()
+    m.check_gone()
 
 
 @story("SIGHUP while compiling neither reloads nor lies about being ready")

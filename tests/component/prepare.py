@@ -179,6 +179,16 @@ def other_config(m):
     check_equal(m.tree_hash(BUILD), before, "hash of the input")
 
 
+@story("modules_prepare says that it succeeded, and leaves a tree that no module can be built in: what is missing is named", tree=False)
+def left_out(m):
+    put_source(m)
+    m.put(f"{KERNEL}/Makefile", m.get(f"{KERNEL}/Makefile") + "\n\t@rm -f $(O)/scripts/mod/modpost\n")
+    d = m.start()
+    check_equal(d.wait(), 18, f"exit status, {d.log()}")
+    check("[prepare-failed]" in d.log() and "modules_prepare left no " in d.log() and "modpost" in d.log(), d.log())
+    check_equal(m.staging(), [], "staging")
+
+
 @story("preparing fails: code, first error line, exit status 18", tree=False)
 def fails(m):
     put_source(m)

@@ -3,6 +3,7 @@
 """Errors of GPUs in the kernel log: which count, how they heal, and when an unload is refused for them."""
 
 import os
+import re
 import signal
 import time
 
@@ -74,6 +75,8 @@ def fault(m):
                 "An uncorrectable double bit error (DBE) has been detected on GPU.", "detail")
     check(f"GPU {GPU}: Xid 48 (double bit ECC error)" in d.log(), d.log())
     check_equal(m.run("status").returncode, 49, "exit status of nvidia-driver status")
+    told = m.run("history").stdout
+    check(re.search(r"kernel: .*Xid 48", told) and "degraded" in told, told)
     check_equal(m.helper_log(), [f"insert {n}" for n in ("nvidia", "nvidia_uvm", "nvidia_modeset")], "helper runs")
     d.stop()
     m.check_gone()
