@@ -422,6 +422,11 @@ def unvouched(m):
     with Server() as s:
         del s.files[f"/{VERSION}/{NAME}.DIGESTS"]
         check_refused(fetch(m, s.url + "/%v"), FAILED, "or no .DIGESTS beside it")
+        s.files[f"/{VERSION}/{NAME}.DIGESTS"] = digests(PACKED, "other.bz2")
+        check_refused(fetch(m, s.url + "/%v"), INVALID, f"{NAME}.DIGESTS: it does not say one digest of that file")
+        s.files[f"/{VERSION}/{NAME}.DIGESTS"] = b"#" * 70000
+        for s.length in (False, True):
+            check_refused(fetch(m, s.url + "/%v"), INVALID, f"{NAME}.DIGESTS: it has more than 65536 bytes")
         check_equal(s.images(), [], "requests for the image")
         check_image(m, fetch(m, s.url + "/%v", checksum=f"sha512:{SHA512}"))
         os.unlink(m.path(f"{CACHE}/{images(m)[0]}"))

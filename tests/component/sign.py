@@ -364,6 +364,20 @@ def interrupted(m):
     m.check_gone()
 
 
+@story("a key that does not answer while modules are signed: said, nothing is left; then it does")
+def silent(m):
+    put_key(m)
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    m.close("sign")
+    p = m.run("build", "--set=Build.TimeoutSec=15s", *SIGNING)
+    check_equal((p.returncode, len(m.builds()), m.staging()), (27, 1, []), p.stderr)
+    check("The key did not answer in time." in p.stderr and "build-timeout" in p.stderr, p.stderr)
+    m.open("sign")
+    p = m.run("build", *SIGNING)
+    check_equal((p.returncode, m.compiled(), len(m.builds())), (0, 3, 2), p.stderr)
+
+
 @story("a damaged base is not signed: set aside, and made again")
 def damaged_base(m):
     put_key(m)
