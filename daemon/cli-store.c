@@ -17,13 +17,19 @@
 #include "sys/storelock.h"
 #include "sys/sysmod.h"
 
+static void forget(CliStore *s)
+{
+        build_manifests_done(&s->builds);
+        s->in_use = strv_free(s->in_use);
+        s->good = strv_free(s->good);
+        s->n_unreadable = 0;
+}
+
 void cli_store_done(CliStore *s)
 {
+        forget(s);
         config_free(s->config);
-        build_manifests_done(&s->builds);
         free(s->release);
-        strv_free(s->in_use);
-        strv_free(s->good);
         safe_close(s->lock);
         *s = (CliStore){ .lock = -EBADF };
 }
@@ -42,13 +48,30 @@ static int find_in_use(CliStore *s)
         return err_trace(r);
 }
 
-Code cli_store_open(const Cli *cli, CliStore *ret)
+static Code look(CliStore *s, bool tell)
 {
         _cleanup_strv_ char **problems = NULL;
+        int r;
+
+        forget(s);
+        r = store_list(s->cli->root, s->config->store_directory, &s->builds, &problems);
+        if (r == 0)
+                r = store_good_list(s->cli->root, s->config->store_directory, &s->good);
+        if (r == 0)
+                r = find_in_use(s);
+        s->n_unreadable = strv_length(problems);
+        if (tell)
+                STRV_FOREACH (problem, problems)
+                        (void)fprintf(stderr, "nvidia-driver: %s, ignoring this build\n", *problem);
+        return r < 0 ? cli_fail(CODE_STORE_FAILED, "%s: %s.", s->config->store_directory, strerror(-r))
+                     : CODE_OK;
+}
+
+Code cli_store_open(const Cli *cli, CliStore *ret)
+{
         CliStore s = { .cli = cli, .lock = -EBADF };
         KernelFact kernel = {};
         Code code;
-        int r;
 
         code = cli_config(cli, &s.config);
         if (code)
@@ -57,16 +80,8 @@ Code cli_store_open(const Cli *cli, CliStore *ret)
                 s.release = TAKE_PTR(kernel.release);
         kernel_fact_done(&kernel);
 
-        r = store_list(cli->root, s.config->store_directory, &s.builds, &problems);
-        if (r == 0)
-                r = store_good_list(cli->root, s.config->store_directory, &s.good);
-        if (r == 0)
-                r = find_in_use(&s);
-        s.n_unreadable = strv_length(problems);
-        STRV_FOREACH (problem, problems)
-                (void)fprintf(stderr, "nvidia-driver: %s, ignoring this build\n", *problem);
-        if (r < 0) {
-                code = cli_fail(CODE_STORE_FAILED, "%s: %s.", s.config->store_directory, strerror(-r));
+        code = look(&s, /* tell= */ true);
+        if (code) {
                 cli_store_done(&s);
                 return code;
         }
@@ -83,20 +98,27 @@ int cli_store_open_file(const CliStore *s, const char *directory, const char *na
         return r > 0 ? err_origin(-ENOENT) : err_trace(r);
 }
 
+static void tell_holder(pid_t pid)
+{
+        (void)fprintf(stderr, "nvidia-driver: waiting for process %d, which writes to the store\n",
+                        (int)pid);
+}
+
 Code cli_store_lock(CliStore *s)
 {
         pid_t holder = 0;
         int r;
 
         r = storelock_wait(s->cli->root, s->config->store_directory, s->cli->wait ? s->cli->wait_timeout : 0,
-                        NULL, &s->lock, &holder);
+                        tell_holder, &s->lock, &holder);
         if (r < 0)
                 return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
                                 s->config->store_directory, strerror(-r));
         if (r == STORELOCK_E_HELD)
                 return cli_fail(CODE_STORE_LOCKED, "%s: process %d.", s->config->store_directory,
                                 (int)holder);
-        return CODE_OK;
+        /* Who had the lock until now has changed things; so has the daemon, which loads without it. */
+        return look(s, /* tell= */ false);
 }
 
 Code cli_store_find(const CliStore *s, const char *id, const BuildManifest **ret)

@@ -20,7 +20,8 @@ typedef struct CliStore {
 Code cli_store_open(const Cli *cli, CliStore *ret);
 void cli_store_done(CliStore *s);
 
-/* For commands that write. Waits if --wait says so. */
+/* For commands that write. Waits if --wait says so, and reads the store anew: no manifest from before
+ * counts. */
 Code cli_store_lock(CliStore *s);
 
 /* @id may be abbreviated. */

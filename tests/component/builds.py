@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import tarfile
-import threading
 
 from harness import DRIVER, RELEASE, SOURCE, STORE, check, check_equal, main, story, wait_until
 
@@ -239,11 +238,18 @@ def lock(m):
         builds(m, "import", first, code=LOCKED, says=f"process {writer.pid}")
         builds(m, "gc", code=LOCKED, says="store-locked")
         builds(m, "verify", says="ok")
-        done = []
-        waiting = threading.Thread(target=lambda: done.append(m.run("builds", "gc", "--wait").returncode))
-        waiting.start()
-    waiting.join(30)
-    check_equal(done, [0], "exit status after waiting")
+        other = unsealed(m.get(f"{STORE}/builds/{m.builds()[0]}/manifest.json"))
+        for i in range(4):
+            other.update(id=f"old-{i}", created=f"2020-01-0{i + 1}T00:00:00Z", files=[])
+            m.put(f"{STORE}/builds/old-{i}/manifest.json", json.dumps(other))
+        argv = [os.environ["NVIDIA_DRIVER"], f"--root={m.root}", "builds", "gc", "--wait"]
+        waiting = subprocess.Popen(argv, env=m.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        check_equal(waiting.stderr.readline(), f"nvidia-driver: waiting for process {writer.pid}, which writes to the store\n",
+                    "who is waited for")
+        # What becomes good meanwhile is not removed.
+        m.put(f"{STORE}/good/{RELEASE}", "old-0\n")
+    check_equal((waiting.communicate()[1], waiting.returncode), ("", 0), "messages and exit status after waiting")
+    check_equal(sorted(x for x in m.builds() if x.startswith("old")), ["old-0", "old-2", "old-3"], "what stays")
     writer.send_signal(signal.SIGKILL)
     writer.wait()
 
