@@ -8,7 +8,7 @@ import os
 import subprocess
 import tarfile
 
-from harness import DRIVER, RELEASE, SOURCE, STORE, TREE, check, check_equal, compile_objects, main, story
+from harness import DRIVER, RELEASE, SOURCE, STORE, check, check_equal, compile_objects, main, story
 
 KEY, CERT = "etc/keys/k.pem", "etc/keys/k.crt"
 SIGNING = [f"--set=Signing.Key=/{KEY}", f"--set=Signing.Certificate=/{CERT}"]

@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness import (AWAITING, DRIVER, MODULES, OUR_FILES, RELEASE, SOURCE, STORE, TREE, check, check_equal, main, make_node,
-                     make_nodes, gpus_of, note, put_driver, send_uevent, story, wait_until)
+                     gpus_of, note, put_driver, send_uevent, story, wait_until)
 
 ORDER = ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"]
 
