@@ -89,7 +89,9 @@ const ConfigKey config_keys[] = {
         KEY("Driver", "Fallback", CONFIG_BOOL, driver_fallback, "yes",
                         "Whether the last build that worked on this kernel is loaded if the wanted driver can be neither built "
                         "nor loaded. The state is then degraded, the code driver-fallback. The wanted driver is tried again at "
-                        "the next start, or when a reload finds another configuration. With no, the start fails."),
+                        "the next start, or when a reload finds another configuration. With no, the start fails. A failure "
+                        "that may pass by itself, such as a download, leads to it once Attempts= in [Retry] are used up, so "
+                        "never with 0 there."),
 
         KEY("Kernel", "Tree", CONFIG_PATH, kernel_tree, "",
                         "Directory with the kernel's headers or sources. It is only read. If empty, the usual places "
