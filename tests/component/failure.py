@@ -105,24 +105,21 @@ def settled(look):
 
 @story("no file descriptor, process or staging directory is left by failed attempts")
 def leaks(m):
-    m.put("ctl/compile-hook", """echo again >>$ctl/attempts
-while [ -e $ctl/hold ]; do sleep 0.02; done
-printf "cannot write: No space left on device\\n" >&2; exit 1
-""")
+    m.put("ctl/compile-hook", 'gate attempt; printf "cannot write: No space left on device\\n" >&2; exit 1\n')
+    m.close("attempt")
     d = m.start("--set=Retry.Attempts=0", "--set=Retry.DelaySec=100ms", "--set=Retry.MaxDelaySec=100ms")
-    attempts, counts, processes = 0, [], []
+    counts, processes = [], []
     for n in range(6):
         d.wait_log("-> backoff", n)
-        m.put("ctl/hold", "")
-        d.wait_for(lambda: m.exists("ctl/attempts") and len(m.get("ctl/attempts")) > attempts, "another attempt")
         # All of them stand at the same place; what the last one used is given back soon.
+        m.wait_at("attempt")
         wait_until(lambda: not counts or len(d.fds()) == counts[0], f"{counts} file descriptors, now {d.fds()}")
         wait_until(lambda: not processes or len(m.processes()) == processes[0], f"{processes} processes, now {m.processes()}")
         check_equal(len(m.staging()), 1, "staging directories")
         counts.append(settled(lambda: len(d.fds())))
         processes.append(settled(lambda: len(m.processes())))
-        attempts = len(m.get("ctl/attempts"))
-        os.unlink(m.path("ctl/hold"))
+        m.open("attempt")
+        m.close("attempt")
     note(f"file descriptors in each attempt: {counts}, processes: {processes}")
     d.stop()
     m.check_gone()
