@@ -79,6 +79,8 @@ Code worker_detach(char **arguments);
 
 /* worker-tree.c */
 Code worker_keeptree(char **arguments);
+
+/* worker-checktree.c */
 Code worker_checktree(char **arguments);
 
 /* worker-firmware.c */
