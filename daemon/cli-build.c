@@ -346,7 +346,7 @@ static int gather(const Cli *cli, const Config *config, const FactsTarget *targe
                 tree = r < 0 ? NULL : facts_kept_tree(facts);
                 if (!tree)
                         return err_trace(r);
-                r = treecheck_now(cli->root, config, tree->path, &code, &detail);
+                r = treecheck_now(cli->root, config, tree->path, !target->release, &code, &detail);
                 if (r < 0 || code == CODE_OK)
                         return err_trace(r);
                 (void)fprintf(stderr, "Kept kernel tree: %s, not building in it.\n", strna(detail));

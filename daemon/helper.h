@@ -80,7 +80,9 @@ Code worker_detach(char **arguments);
 /* worker-tree.c */
 Code worker_keeptree(char **arguments);
 
-/* worker-checktree.c */
+/* worker-checktree.c: which kernel the tree is for */
+#define HELPER_RUNNING "running"
+#define HELPER_OTHER   "other"
 Code worker_checktree(char **arguments);
 
 /* worker-firmware.c */

@@ -246,8 +246,8 @@ static void go_on(Manager *m)
                 r = open_toolchain(m);
         else if (has_unchecked_tree(m)) {
                 manager_progress(m, "Verifying the kept kernel tree");
-                r = treecheck(m->pool, m->root, m->config, facts_kept_tree(&m->facts)->path, on_tree_checked,
-                                m, &m->tree_check);
+                r = treecheck(m->pool, m->root, m->config, facts_kept_tree(&m->facts)->path,
+                                /* running= */ true, on_tree_checked, m, &m->tree_check);
         } else {
                 if (m->shared_looked)
                         manager_progress(m, NULL);

@@ -44,7 +44,7 @@ static char *kept_of(const Root *root, const char *tree)
         return kept ? root_path(root, kept) : NULL;
 }
 
-int treecheck(JobPool *pool, const Root *root, const Config *config, const char *tree,
+int treecheck(JobPool *pool, const Root *root, const Config *config, const char *tree, bool running,
                 void (*done)(void *userdata, Code code, const char *detail), void *userdata, TreeCheck **ret)
 {
         static const JobHandler handler = { .on_line = on_line, .on_exit = on_exit_of_worker };
@@ -58,7 +58,8 @@ int treecheck(JobPool *pool, const Root *root, const Config *config, const char 
         c->done = done;
         c->userdata = userdata;
         spec.argv = (char *[]){ (char *)path_of_worker(), (char *)"checktree",
-                root_is_host(root) ? (char *)"/" : root->prefix, store, kept, NULL };
+                root_is_host(root) ? (char *)"/" : root->prefix, store, kept,
+                running ? (char *)HELPER_RUNNING : (char *)HELPER_OTHER, NULL };
         r = job_start(pool, &spec, &handler, c, &c->job);
         if (r)
                 return err_trace(r);
@@ -91,8 +92,8 @@ static void on_done(void *userdata, Code code, const char *detail)
         (void)sd_event_exit(w->event, 0);
 }
 
-int treecheck_now(
-                const Root *root, const Config *config, const char *tree, Code *ret_code, char **ret_detail)
+int treecheck_now(const Root *root, const Config *config, const char *tree, bool running, Code *ret_code,
+                char **ret_detail)
 {
         TreeCheck *check = NULL;
         JobPool *pool = NULL;
@@ -110,7 +111,7 @@ int treecheck_now(
                 return err_origin(r);
         r = job_pool_new(w.event, NULL, NULL, &pool);
         if (r == 0)
-                r = treecheck(pool, root, config, tree, on_done, &w, &check);
+                r = treecheck(pool, root, config, tree, running, on_done, &w, &check);
         if (r == 0) {
                 r = sd_event_loop(w.event);
                 r = r < 0 ? err_origin(r) : 0;

@@ -14,6 +14,7 @@
 #include "helper.h"
 #include "kept.h"
 #include "sys/digest.h"
+#include "sys/treesupply.h"
 #include "worker-store.h"
 
 #define LOCK_LIMIT (10 * USEC_PER_SEC)
@@ -92,14 +93,17 @@ static int find_foreign(const char *tree, size_t expected, char **ret_why)
         return *ret_why ? 1 : err_origin(-ENOMEM);
 }
 
-/* Where an input is still to be seen, it has to be the same: another one makes another tree. */
-static int find_change(const Root *machine, const KeptInput *input, char **ret_why)
+/*
+ * Where an input is still to be seen, it has to be the same: another one makes another tree. What the
+ * running kernel says of itself is about another kernel after the next boot, and counts with @running only.
+ */
+static int find_change(const Root *machine, const KeptInput *input, bool running, char **ret_why)
 {
         char hex[DIGEST_HEX_SIZE];
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        if (!input->path)
+        if (!input->path || (!running && streq(input->path, TREESUPPLY_RUNNING_CONFIG)))
                 return 0;
         r = root_open(machine, input->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
         if (r == 0)
@@ -135,7 +139,7 @@ static int find_in_files(const Root *host, const char *kept, const KeptOrigin *o
 }
 
 /* Returns 0, 1 with *@ret_why (the caller's), or a negative errno. */
-static int find_damage(const Root *host, const Root *machine, const char *kept, char **ret_why)
+static int find_damage(const Root *host, const Root *machine, const char *kept, bool running, char **ret_why)
 {
         KeptOrigin origin = {};
         int r;
@@ -148,7 +152,7 @@ static int find_damage(const Root *host, const Root *machine, const char *kept, 
         if (r < 0)
                 return err_trace(r);
         for (size_t i = 0; r == 0 && i < _KEPT_INPUT_MAX; i++)
-                r = find_change(machine, &origin.inputs[i], ret_why);
+                r = find_change(machine, &origin.inputs[i], running, ret_why);
         if (r == 0)
                 r = find_in_files(host, kept, &origin, ret_why);
         kept_origin_done(&origin);
@@ -178,7 +182,7 @@ Code worker_checktree(char **arguments)
         if (r == 0)
                 r = root_new(arguments[0], &machine);
         if (r == 0)
-                r = find_damage(host, machine, arguments[2], &why);
+                r = find_damage(host, machine, arguments[2], streq(arguments[3], HELPER_RUNNING), &why);
         if (r < 0)
                 return worker_store_error(arguments[2], r);
         if (r == 0)

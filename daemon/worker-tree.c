@@ -67,8 +67,7 @@ static int note_input(Keeping *k, KeptInputKind kind, const char *path)
         int r;
 
         path += strspn(path, "/");
-        /* The running kernel's own word is about another kernel after the next boot. */
-        if (!kepttree_path_is_plain(path) || startswith(path, "proc/"))
+        if (!kepttree_path_is_plain(path))
                 return 0;
         r = root_open(k->machine, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
         if (r)

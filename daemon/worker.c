@@ -29,7 +29,7 @@ int main(int argc, char **argv)
                 { "keeptree", 13,
                                 "ROOT STORE WAIT-USEC STAGED SOURCE-ROOT SOURCE ALLOWED OUTPUT RELEASE TREE CONFIG SYMVERS MAKEFILE",
                                 worker_keeptree },
-                { "checktree", 3, "ROOT STORE TREE", worker_checktree },
+                { "checktree", 4, "ROOT STORE TREE running|other", worker_checktree },
                 { "discard", 1, "DIRECTORY...", worker_discard },
         };
 

@@ -31,8 +31,6 @@ static const char *const symvers[] = {
         "lib/modules/%s/symvers.xz",
 };
 
-#define RUNNING_CONFIG "proc/config.gz"
-
 /* Takes @path if it can be read; anything else than a readable file is passed over. */
 static int try_config(const Root *root, const char *path, TreeFacts *t)
 {
@@ -57,7 +55,7 @@ static int find_config(const Root *root, const char *release, bool running, Tree
                 if (r)
                         return err_trace(r);
         }
-        return running && !t->config_from ? err_trace(try_config(root, RUNNING_CONFIG, t)) : 0;
+        return running && !t->config_from ? err_trace(try_config(root, TREESUPPLY_RUNNING_CONFIG, t)) : 0;
 }
 
 static int find_symvers(const Root *root, const char *release, TreeFacts *t)

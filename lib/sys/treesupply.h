@@ -9,6 +9,9 @@
 #include "base/root.h"
 #include "policy/kerneltree.h"
 
+/* In the root: the configuration of the running kernel, if it was built with IKCONFIG_PROC. */
+#define TREESUPPLY_RUNNING_CONFIG "proc/config.gz"
+
 enum {
         SYMVERS_SIZE_MAX = 16 * 1024 * 1024, /* bytes: a distribution's has 2 MB */
 };

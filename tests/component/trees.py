@@ -4,6 +4,7 @@
 was, or that was made of something else than what is there now, is found out before anything is compiled in it."""
 
 import contextlib
+import gzip
 import os
 import random
 import shutil
@@ -248,6 +249,33 @@ def changed(m):
         check(f"/{name} has changed since, not building in it." in text or "has changed since, not building in it." in text, text)
         check(prepared(text), text)
         check(one(m) != first, "another one is kept now")
+
+
+def put_running(m, more=""):
+    """The kernel that runs has its configuration with it, as one that was built anew under the same name has."""
+    with open(m.path("proc/config.gz"), "wb") as f:
+        f.write(gzip.compress((m.get("configuration") + more).encode(), mtime=0))
+
+
+@story("made of the running kernel's own configuration: another kernel's says nothing of it", tree=False)
+def running(m):
+    put(m)
+    os.rename(m.path(f"{BUILD}/.config"), m.path("configuration"))
+    os.makedirs(m.path("boot"), exist_ok=True)
+    with gzip.open(m.path(f"boot/symvers-{RELEASE}.gz"), "wb") as f:
+        f.write(m.get(f"{BUILD}/Module.symvers").encode())
+    shutil.rmtree(m.path(BUILD))
+    os.unlink(m.path(f"lib/modules/{RELEASE}/build"))
+    put_running(m)
+    check(prepared(build(m)), "prepared")
+    check(not prepared(build(m)), "the same kernel")
+    put_running(m, "CONFIG_EPSILON=y\n")
+    m.put("proc/sys/kernel/osrelease", "6.1.999-other\n")  # booted meanwhile
+    text = build(m, f"--kernel={RELEASE}")
+    check(not prepared(text), text)
+    m.put("proc/sys/kernel/osrelease", f"{RELEASE}\n")
+    text = build(m)
+    check("/proc/config.gz has changed since, not building in it." in text and prepared(text), text)
 
 
 @story("a tree that is asked for by name is not replaced by one that came of another", tree=False)
