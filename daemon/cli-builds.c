@@ -14,6 +14,7 @@
 #include "policy/retention.h"
 #include "sharing.h"
 #include "sys/buildsjson.h"
+#include "sys/digest.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 
@@ -60,6 +61,45 @@ static BuildRow row_of_shared(const CliStore *s, const BuildManifest *m)
         return row;
 }
 
+static void print_tree(const CliStore *s, const char *kept, bool surplus)
+{
+        KeptOrigin origin = {};
+        KeptFiles files = {};
+        char xxh64[DIGEST_FAST_HEX_SIZE];
+        uint64_t size = 0;
+
+        (void)printf("%s  ", strrchr(kept, '/') + 1);
+        if (kept_read_origin(s->cli->root, kept, &origin) ||
+                        kept_read_files(s->cli->root, kept, &files, xxh64))
+                (void)printf("kernel tree  damaged");
+        else {
+                for (size_t i = 0; i < files.n; i++)
+                        size += files.items[i].size;
+                (void)printf("kernel tree  kernel %s  of /%s  %" PRIu64 " MB", origin.release, origin.source,
+                                size / 1000000);
+        }
+        (void)printf("%s\n", surplus ? "  no longer needed" : "");
+        kept_origin_done(&origin);
+        kept_files_done(&files);
+}
+
+/* For people only: in JSON they would be no builds. */
+static int print_trees(const CliStore *s)
+{
+        _cleanup_strv_ char **trees = NULL, **surplus = NULL;
+        int r;
+
+        r = kept_list(s->cli->root, s->config->store_directory, NULL, &trees);
+        if (r == 0)
+                r = kept_list_surplus(s->cli->root, s->config->store_directory, s->config->store_keep_trees,
+                                &s->builds, &surplus);
+        if (r)
+                return err_trace(r);
+        STRV_FOREACH (kept, trees)
+                print_tree(s, *kept, strv_contains(surplus, *kept));
+        return 0;
+}
+
 static Code print_rows(const CliStore *s, const BuildManifests *shared)
 {
         size_t n = s->builds.n + shared->n;
@@ -74,9 +114,11 @@ static Code print_rows(const CliStore *s, const BuildManifests *shared)
                                           : row_of_shared(s, &shared->items[i - s->builds.n]);
         if (s->cli->json)
                 r = builds_format(rows, n, &text);
-        else
+        else {
                 for (size_t i = 0; i < n; i++)
                         print_row(&rows[i]);
+                r = print_trees(s);
+        }
         if (r < 0)
                 return cli_fatal(r, "builds");
         (void)fputs(strempty(text), stdout);

@@ -5,6 +5,7 @@ was, or that was made of something else than what is there now, is found out bef
 
 import contextlib
 import gzip
+import json
 import os
 import random
 import shutil
@@ -300,6 +301,27 @@ def unwanted(m):
     one(m)
     p = m.run("builds", "gc", "--set=Store.KeepTrees=no")
     check_equal((p.returncode, kept(m)), (0, []), p.stderr)
+
+
+def listed(m):
+    p = m.run("builds", "list")
+    check_equal((p.returncode, p.stderr), (0, ""), "builds list")
+    return [x.split("  ") for x in p.stdout.splitlines() if "  kernel tree  " in x]
+
+
+@story("builds list: what it is of, whether anybody needs it, and one that is damaged; JSON has builds only", tree=False)
+def in_list(m):
+    put(m)
+    check_equal(listed(m), [], "before the first")
+    build(m)
+    name = os.path.basename(one(m))
+    row = [name, "kernel tree", f"kernel {RELEASE}", f"of /lib/modules/{RELEASE}/build", "0 MB"]
+    check_equal(listed(m), [row], "kept trees")
+    check_equal([x["id"] for x in json.loads(m.run("builds", "list", "--json").stdout)], m.builds(), "builds")
+    forget_builds(m)
+    check_equal(listed(m), [row + ["no longer needed"]], "without builds")
+    cut(m.path(f"{TREES}/{name}/origin"))
+    check_equal(listed(m), [[name, "kernel tree", "damaged", "no longer needed"]], "damaged")
 
 
 @story("gc: it stays as long as a build for its kernel is there", tree=False)
