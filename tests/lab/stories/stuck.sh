@@ -91,7 +91,7 @@ check "at the deadline of 8 s" test "$took" -gt 7000 -a "$took" -lt 10000
 answers "exit without end"
 check "with the code of stuck" test "$(systemctl show -P ExecMainStatus nvidia-driverd)" = 41
 check "status tells it afterwards" test "$(code)" = stuck
-check "the helper is left alone: nothing was forced" pgrep -f 'nvidia-driverd-helper delete nvidia'
+check "the helper is left alone: nothing was forced" grep -q . <(pgrep -f 'nvidia-driverd-helper delete nvidia')
 check "the kernel is still at it" grep -q '^nvidia .*Unloading' /proc/modules
 check_not "the watchdog never fired" grep -qi watchdog <(journalctl -u nvidia-driverd --no-pager)
 finish
