@@ -34,6 +34,13 @@ answers() {
         check "$1: no answer waited for the kernel" awk '/longest/ && $(NF - 1) > 2500 { exit 1 }' /tmp/answers
 }
 
+# SECONDS: nothing but the client, for something that will take longer. Programs that are started one after the other, as polling
+# does, fill the emulator's cache of translated code. Each time that is emptied the whole machine is slow for a tenth of a second,
+# and that is no answer to how long the daemon takes.
+quiet() {
+        sleep "$1"
+}
+
 has_ended() {
         [[ $(systemctl show -P ActiveState nvidia-driverd) =~ ^(inactive|failed)$ ]]
 }
@@ -45,9 +52,7 @@ check "a load that does not return is stuck" wait_for 20 state_is stuck
 check "status tells the module, the helper and where the kernel is" \
         grep -q 'Module nvidia, helper process [0-9]*, kernel stack: ' <(nvidia-driver status)
 check "its code is stuck" test "$(code)" = stuck
-# Programs that are started one after the other, as polling would, fill the emulator's cache of translated code. Each time that
-# is emptied the whole machine is slow for a tenth of a second, and that is no answer to how long the daemon takes.
-sleep 50
+quiet 50
 check "after 60 s the kernel comes back, and it goes on to ready by itself" wait_for 90 state_is ready
 took=$((($(now_ms) - began) / 1000))
 note "ready $took s after the start, slowest turn of the loop: $(slowest_turn) ms"
@@ -81,12 +86,14 @@ check "the render node comes" wait_for 20 test -c /dev/dri/renderD128
 check_not "without the card" test -e /dev/dri/card0
 check "it is not ready with the render node alone" test "$(systemctl show -P ActiveState nvidia-driverd)" = activating
 check_not "and no card yet, still" test -e /dev/dri/card0
+quiet 14
 check "ready" wait_for 30 state_is ready
 check "with the card" test -c /dev/dri/card0
 
 echo 3600000 >/sys/module/nvidia/parameters/exit_delay_ms
 systemctl stop --no-block nvidia-driverd
 check "an exit without end: unloading" wait_for 10 state_is unloading
+quiet 5
 check "the stop ends" wait_for 20 has_ended
 took=$(unit_ms ActiveExitTimestampMonotonic InactiveEnterTimestampMonotonic)
 note "stop: $took ms"
