@@ -6,13 +6,13 @@
  * does. Exit status: 0 if nobody holds it, that of "busy" if somebody does.
  */
 
-#include <signal.h>
 #include <systemd/sd-event.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "cli.h"
 #include "holders.h"
+#include "jobloop.h"
 #include "loaded.h"
 #include "policy/busy.h"
 #include "sys/clock.h"
@@ -24,8 +24,7 @@
 
 typedef struct Look {
         const Cli *cli;
-        sd_event *event;
-        JobPool *pool;
+        JobLoop loop;
         HoldersScan *scan;
         sd_event_source *again;
         usec_t began, delay;
@@ -124,7 +123,7 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         r = start(look);
         if (r < 0) {
                 look->code = cli_fatal(r, "holders");
-                (void)sd_event_exit(look->event, 0);
+                job_loop_end(&look->loop);
         }
         return 0;
 }
@@ -147,7 +146,8 @@ static int look_again(Look *look)
                 delay = MIN(delay, look->cli->wait_timeout - waited);
         look->delay = MIN(look->delay * 3 / 2, DELAY_MAX);
         look->again = sd_event_source_disable_unref(look->again);
-        r = sd_event_add_time_relative(look->event, &look->again, CLOCK_MONOTONIC, delay, 0, on_again, look);
+        r = sd_event_add_time_relative(
+                        look->loop.event, &look->again, CLOCK_MONOTONIC, delay, 0, on_again, look);
         return r < 0 ? err_origin(r) : 0;
 }
 
@@ -192,7 +192,7 @@ static int judge(Look *look, const Holders *l)
                 r = show(look, l, &modules, &busy);
         look->shown = true;
         if (r == 0)
-                r = over ? sd_event_exit(look->event, 0) : look_again(look);
+                r = over ? sd_event_exit(look->loop.event, 0) : look_again(look);
         return err_trace(r);
 }
 
@@ -209,34 +209,22 @@ static void on_scanned(void *userdata, const Holders *l)
         if (r < 0)
                 look->code = cli_fatal(r, "holders");
         if (!l || r < 0)
-                (void)sd_event_exit(look->event, 0);
+                job_loop_end(&look->loop);
 }
 
 static int start(Look *look)
 {
-        return err_trace(holders_scan(look->pool, look->cli->root, on_scanned, look, &look->scan));
+        return err_trace(holders_scan(look->loop.pool, look->cli->root, on_scanned, look, &look->scan));
 }
 
 static int run(Look *look)
 {
-        sigset_t child;
         int r;
 
-        /* sd-event wants it so, to reap the worker. */
-        (void)sigemptyset(&child);
-        (void)sigaddset(&child, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &child, NULL) < 0)
-                return err_origin(-errno);
-        r = sd_event_new(&look->event);
-        if (r < 0)
-                return err_origin(r);
-        r = job_pool_new(look->event, NULL, NULL, &look->pool);
+        r = job_loop_new(&look->loop);
         if (r == 0)
                 r = start(look);
-        if (r < 0)
-                return err_trace(r);
-        r = sd_event_loop(look->event);
-        return r < 0 ? err_origin(r) : 0;
+        return r < 0 ? err_trace(r) : job_loop_run(&look->loop);
 }
 
 Code cli_holders(Cli *cli)
@@ -247,7 +235,6 @@ Code cli_holders(Cli *cli)
         r = run(&look);
         holders_scan_free(look.scan);
         sd_event_source_disable_unref(look.again);
-        job_pool_free(look.pool);
-        sd_event_unref(look.event);
+        job_loop_done(&look.loop);
         return r < 0 ? cli_fatal(r, "holders") : look.code;
 }

@@ -5,17 +5,15 @@
  * there is a network and nobody waits; the daemon then finds it in the store.
  */
 
-#include <signal.h>
-#include <systemd/sd-event.h>
-
 #include "base/result.h"
 #include "base/str.h"
 #include "cli.h"
 #include "devfetch.h"
+#include "jobloop.h"
 
 typedef struct FetchRun {
         const Cli *cli;
-        sd_event *event;
+        JobLoop loop;
         Code code;
         bool terminal;
 } FetchRun;
@@ -43,7 +41,7 @@ static void on_done(void *userdata, Code code, const char *detail, const char *i
         run->code = code == CODE_OK ? CODE_OK : cli_fail(code, "%s", detail);
         if (code == CODE_OK)
                 (void)printf("%s\n", image);
-        (void)sd_event_exit(run->event, 0);
+        job_loop_end(&run->loop);
 }
 
 static int fetch(FetchRun *run, const Config *config)
@@ -51,30 +49,17 @@ static int fetch(FetchRun *run, const Config *config)
         static const DevFetchHandler handler = {
                 .on_progress = on_progress, .on_note = on_note, .on_done = on_done
         };
-        JobPool *pool = NULL;
         DevFetch *f = NULL;
-        sigset_t set;
         int r;
 
-        /* What sd-event wants of those who wait for children. Other signals end this program, and with it
-         * the fetch. */
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return err_origin(-errno);
-        r = sd_event_new(&run->event);
-        if (r < 0)
-                return err_origin(r);
-        r = job_pool_new(run->event, NULL, NULL, &pool);
+        /* A signal ends this program, and with it the fetch. */
+        r = job_loop_new(&run->loop);
         if (r == 0)
-                r = devfetch_start(pool, run->cli->root, config, &handler, run, &f);
-        if (r == 0) {
-                r = sd_event_loop(run->event);
-                r = r < 0 ? err_origin(r) : 0;
-        }
+                r = devfetch_start(run->loop.pool, run->cli->root, config, &handler, run, &f);
+        if (r == 0)
+                r = job_loop_run(&run->loop);
         devfetch_free(f);
-        job_pool_free(pool);
-        sd_event_unref(run->event);
+        job_loop_done(&run->loop);
         return err_trace(r);
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "helper.h"
+#include "jobloop.h"
 #include "paths.h"
 #include "sharing.h"
 #include "sys/manifestjson.h"
@@ -285,36 +286,24 @@ char *sharing_failure(const Sharing *s)
 
 static void quit(void *userdata)
 {
-        (void)sd_event_exit(userdata, 0);
+        job_loop_end(userdata);
 }
 
 int sharing_look_now(const Root *root, const Config *config, const char *release, BuildManifests *builds,
                 char ***problems)
 {
         Sharing *s = NULL;
-        JobPool *pool = NULL;
-        sd_event *event = NULL;
-        sigset_t set;
+        JobLoop loop = {};
         int r;
 
         if (!config->store_shared)
                 return 0;
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return err_origin(-errno);
-        r = sd_event_new(&event);
-        if (r < 0)
-                return err_origin(r);
-        r = job_pool_new(event, NULL, NULL, &pool);
+        r = job_loop_new(&loop);
         if (r == 0)
-                r = sharing_look(pool, root, config, release, builds, problems, quit, event, &s);
-        if (r == 0) {
-                r = sd_event_loop(event);
-                r = r < 0 ? err_origin(r) : 0;
-        }
+                r = sharing_look(loop.pool, root, config, release, builds, problems, quit, &loop, &s);
+        if (r == 0)
+                r = job_loop_run(&loop);
         sharing_free(s);
-        job_pool_free(pool);
-        sd_event_unref(event);
+        job_loop_done(&loop);
         return err_trace(r);
 }

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "helper.h"
+#include "jobloop.h"
 #include "paths.h"
 #include "signing.h"
 #include "sys/modkey.h"
@@ -159,34 +160,21 @@ SigningCheck *signing_check_free(SigningCheck *c)
 
 static void quit(void *userdata)
 {
-        (void)sd_event_exit(userdata, 0);
+        job_loop_end(userdata);
 }
 
 int signing_check_now(const Root *root, const Config *config, SigningFact *fact)
 {
         SigningCheck *check = NULL;
-        JobPool *pool = NULL;
-        sd_event *event = NULL;
-        sigset_t set;
+        JobLoop loop = {};
         int r;
 
-        /* What sd-event wants of those who wait for children. */
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return err_origin(-errno);
-        r = sd_event_new(&event);
-        if (r < 0)
-                return err_origin(r);
-        r = job_pool_new(event, NULL, NULL, &pool);
+        r = job_loop_new(&loop);
         if (r == 0)
-                r = signing_check(pool, root, config, fact, quit, event, &check);
-        if (r == 0) {
-                r = sd_event_loop(event);
-                r = r < 0 ? err_origin(r) : 0;
-        }
+                r = signing_check(loop.pool, root, config, fact, quit, &loop, &check);
+        if (r == 0)
+                r = job_loop_run(&loop);
         signing_check_free(check);
-        job_pool_free(pool);
-        sd_event_unref(event);
+        job_loop_done(&loop);
         return err_trace(r);
 }

@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "helper.h"
+#include "jobloop.h"
 #include "paths.h"
 #include "policy/kepttree.h"
 #include "treecheck.h"
@@ -78,7 +79,7 @@ TreeCheck *treecheck_free(TreeCheck *c)
 }
 
 typedef struct Waiting {
-        sd_event *event;
+        JobLoop loop;
         Code code;
         char *detail;
 } Waiting;
@@ -89,36 +90,23 @@ static void on_done(void *userdata, Code code, const char *detail)
 
         w->code = code;
         w->detail = strdup(detail);
-        (void)sd_event_exit(w->event, 0);
+        job_loop_end(&w->loop);
 }
 
 int treecheck_now(const Root *root, const Config *config, const char *tree, bool running, Code *ret_code,
                 char **ret_detail)
 {
         TreeCheck *check = NULL;
-        JobPool *pool = NULL;
         Waiting w = {};
-        sigset_t set;
         int r;
 
-        /* What sd-event wants of those who wait for children. */
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return err_origin(-errno);
-        r = sd_event_new(&w.event);
-        if (r < 0)
-                return err_origin(r);
-        r = job_pool_new(w.event, NULL, NULL, &pool);
+        r = job_loop_new(&w.loop);
         if (r == 0)
-                r = treecheck(pool, root, config, tree, running, on_done, &w, &check);
-        if (r == 0) {
-                r = sd_event_loop(w.event);
-                r = r < 0 ? err_origin(r) : 0;
-        }
+                r = treecheck(w.loop.pool, root, config, tree, running, on_done, &w, &check);
+        if (r == 0)
+                r = job_loop_run(&w.loop);
         treecheck_free(check);
-        job_pool_free(pool);
-        sd_event_unref(w.event);
+        job_loop_done(&w.loop);
         *ret_code = w.code;
         *ret_detail = w.detail;
         return err_trace(r);
