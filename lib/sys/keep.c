@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/keep.h"
+#include "sys/lockfile.h"
 
 enum { LOCK_ATTEMPTS = 16 };
 
@@ -64,51 +65,25 @@ int keep_list(const Root *root, char ***ret)
         return 0;
 }
 
-static int open_lock(int directory_fd, const char *name, int flags, int *ret_fd)
-{
-        EntryName path;
-        struct stat st;
-        _cleanup_close_ int fd = -EBADF;
-
-        fd = openat(directory_fd, entry(name, ":lock", path), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                        0600);
-        if (fd < 0)
-                return err_origin(-errno);
-        if (fstat(fd, &st) < 0)
-                return err_origin(-errno);
-        if (!S_ISREG(st.st_mode))
-                return err_origin(-EINVAL);
-        *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
-static bool name_leads_to(int directory_fd, const char *name, int fd)
-{
-        struct stat held, named;
-        EntryName path;
-
-        return fstat(fd, &held) == 0 &&
-               fstatat(directory_fd, entry(name, ":lock", path), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-               held.st_dev == named.st_dev && held.st_ino == named.st_ino;
-}
-
 int keep_lock(int directory_fd, const char *name, int *ret_fd)
 {
         _cleanup_close_ int fd = -EBADF;
+        EntryName path;
         int r;
 
+        (void)entry(name, ":lock", path);
         for (unsigned i = 0; i < LOCK_ATTEMPTS; i++) {
                 struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
                 fd = safe_close(fd);
-                r = open_lock(directory_fd, name, O_RDWR | O_CREAT, &fd);
+                r = lockfile_open(directory_fd, path, O_RDWR | O_CREAT, 0600, &fd);
                 if (r)
                         return err_trace(r);
                 if (fcntl(fd, F_SETLK, &lock) < 0)
                         return errno == EACCES || errno == EAGAIN ? KEEP_E_HELD : err_origin(-errno);
                 if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                         return errno == EWOULDBLOCK ? KEEP_E_FAMILY : err_origin(-errno);
-                if (!name_leads_to(directory_fd, name, fd))
+                if (!lockfile_is_named(directory_fd, path, fd))
                         continue;
                 *ret_fd = TAKE_FD(fd);
                 return 0;
@@ -139,7 +114,7 @@ int keep_find(int directory_fd, const char *name, pid_t *ret_pid, int *ret_pidfd
         if (faccessat(directory_fd, entry(name, ":lock", path), F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
                         errno == ENOENT)
                 return KEEP_E_ABSENT;
-        r = open_lock(directory_fd, name, O_RDONLY, &fd);
+        r = lockfile_open(directory_fd, path, O_RDONLY, 0, &fd);
         if (r == 0)
                 r = owner_of(fd, &pid);
         if (r)

@@ -21,6 +21,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/lockfile.h"
 #include "sys/pidlock.h"
 
 enum { ACQUIRE_ATTEMPTS = 16, WAIT_MSEC = 20, WAIT_MAX_MSEC = 1000 };
@@ -64,33 +65,10 @@ static int open_directory(const Root *root, int *ret_fd)
         return r ? err_fold(r) : 0;
 }
 
-/* O_NONBLOCK: should it be a FIFO, we want to find out, not to wait for a writer. */
-static int open_file(int directory_fd, int *ret_fd)
-{
-        _cleanup_close_ int fd = -EBADF;
-        struct stat st;
-
-        fd = openat(directory_fd, PIDLOCK_NAME,
-                        O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return err_origin(-errno);
-        if (fstat(fd, &st) < 0)
-                return err_origin(-errno);
-        if (!S_ISREG(st.st_mode))
-                return err_origin(-EINVAL);
-
-        *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
 /* Whether the name still leads to the file that we hold. */
 static bool is_ours(const PidLock *lock)
 {
-        struct stat held, named;
-
-        return fstat(lock->fd, &held) == 0 &&
-               fstatat(lock->directory_fd, PIDLOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-               held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+        return lockfile_is_named(lock->directory_fd, PIDLOCK_NAME, lock->fd);
 }
 
 /* The script writes its number after it has the lock, so for a moment there may be none. */
@@ -123,7 +101,7 @@ static int try_lock(PidLock *lock, pid_t *reterr_pid, bool *ret_ours)
         int r;
 
         lock->fd = safe_close(lock->fd);
-        r = open_file(lock->directory_fd, &lock->fd);
+        r = lockfile_open(lock->directory_fd, PIDLOCK_NAME, O_RDWR | O_CREAT, 0644, &lock->fd);
         if (r)
                 return err_trace(r);
 
