@@ -5,7 +5,8 @@
  * modprobe.d. But udevd reads that configuration once, and then watches only
  * those directories that were there: a new /run/modprobe.d goes unnoticed
  * (seen with systemd 252). When its rules change it begins anew, so a file
- * without rules goes with the list.
+ * without rules goes with the list. It looks for that every three seconds at
+ * most; where it matters at once, stage-clear.c tells it.
  *
  * Both are in /run: a reboot undoes them. The first line says whose they are,
  * the second whether the directory is ours too.

@@ -63,6 +63,7 @@ typedef struct ModuleWork {
         usec_t moving; /* since when the module is on its way without a helper of ours */
         char *detail;
         ClaimsMove move;             /* CLEAR: what the helper is doing to work.current */
+        bool told_udevd;             /* CLEAR: to read its configuration again */
         bool took_nouveau;           /* CLEAR: a GPU was taken from it */
         void (*guarded)(Manager *m); /* LOAD: goes on once excluded GPUs are out of reach */
 } ModuleWork;

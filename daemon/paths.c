@@ -40,6 +40,11 @@ const char *path_of_worker(void)
         return configured("NVIDIA_DRIVERD_WORKER", PATH_WORKER);
 }
 
+const char *path_of_udevadm(void)
+{
+        return configured("NVIDIA_DRIVERD_UDEVADM", "/usr/bin/udevadm");
+}
+
 const char *path_of_daemon(void)
 {
         return configured("NVIDIA_DRIVERD_DAEMON", PATH_DRIVERD);

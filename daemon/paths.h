@@ -4,8 +4,10 @@
 /*
  * Where things are at run time. Relative ones are in the Root. The programs'
  * own places can be moved by NVIDIA_DRIVERD_HELPER, NVIDIA_DRIVERD_WORKER,
- * NVIDIA_DRIVERD_FETCH, NVIDIA_DRIVERD_KEEPER, NVIDIA_DRIVERD_TOOLCHAIN and NVIDIA_DRIVERD_DAEMON for tests;
- * like every environment variable of a root process these are under the control of who started it.
+ * NVIDIA_DRIVERD_FETCH, NVIDIA_DRIVERD_KEEPER, NVIDIA_DRIVERD_TOOLCHAIN and
+ * NVIDIA_DRIVERD_DAEMON for tests, and systemd's udevadm by
+ * NVIDIA_DRIVERD_UDEVADM; like every environment variable of a root process
+ * these are under the control of who started it.
  */
 
 #define RUNTIME_DIRECTORY "run/nvidia-driverd"
@@ -24,4 +26,5 @@ const char *path_of_helper(void);
 const char *path_of_keeper(void);
 const char *path_of_toolchain(void);
 const char *path_of_worker(void);
+const char *path_of_udevadm(void);
 const char *path_of_daemon(void);

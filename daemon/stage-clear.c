@@ -13,6 +13,8 @@
  * nouveau would take the console, and who runs vfio-pci binds it when needed.
  */
 
+#include <signal.h>
+
 #include "base/result.h"
 #include "base/str.h"
 #include "blocklist.h"
@@ -23,6 +25,9 @@
 #include "sys/sysmod.h"
 
 #define NOUVEAU "nouveau"
+
+/* udevadm waits for udevd's answer, which comes when the events that are being handled are done. */
+#define UDEVADM_TIMEOUT (5 * USEC_PER_SEC)
 
 static void take_next(Manager *m);
 
@@ -107,6 +112,36 @@ static void report_refusal(Manager *m, const GpuFact *gpu)
         manager_post(m, &(FsmEvent){ .type = FSM_EV_BUSY, .token = m->fsm.token });
 }
 
+static void on_udevd_told(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+
+        m->work.job = NULL;
+        if (result->status != 0)
+                log_info(m->log,
+                                "%s control --reload failed, udevd finds the list that keeps nouveau out by itself.",
+                                path_of_udevadm());
+        take_next(m);
+}
+
+/*
+ * udevd looks for changed rules every three seconds at most (252). Until then it obeys the old ones, and the
+ * event of the unbinding itself may make it load nouveau again while it is unloaded here.
+ */
+static bool tell_udevd(Manager *m)
+{
+        static const JobHandler handler = { .on_exit = on_udevd_told };
+        char *argv[] = { (char *)path_of_udevadm(), (char *)"control", (char *)"--reload", NULL };
+        const JobSpec spec = {
+                .argv = argv, .timeout = UDEVADM_TIMEOUT, .death_signal = SIGTERM, .log_fd = -EBADF
+        };
+
+        if (m->work.told_udevd || !root_exists(m->root, "run/udev/control"))
+                return false;
+        m->work.told_udevd = true;
+        return job_start(m->pool, &spec, &handler, m, &m->work.job) == 0;
+}
+
 static int take(Manager *m, ClaimsMove move, const GpuFact *gpu)
 {
         _cleanup_free_ char *progress = NULL;
@@ -141,7 +176,7 @@ static void take_next(Manager *m)
                         end(m);
         } else if (move == m->work.move && streq_ptr(m->work.current, gpu->address)) {
                 report_refusal(m, gpu);
-        } else {
+        } else if (!streq_ptr(gpu->driver, NOUVEAU) || !tell_udevd(m)) {
                 r = take(m, move, gpu);
                 if (r < 0)
                         fail(m, r);

@@ -271,6 +271,7 @@ class Machine:
                    NVIDIA_DRIVERD_FETCH=FETCH,
                    NVIDIA_DRIVERD_TOOLCHAIN=os.path.join(HERE, "fake-toolchain"),  # never the real one: it mounts
                    NVIDIA_DRIVERD_KEEPER=os.environ["NVIDIA_KEEPER"],
+                   NVIDIA_DRIVERD_UDEVADM=os.path.join(HERE, "fake-udevadm"),  # never the real one: it tells the host's udevd
                    NVIDIA_DRIVERD_DAEMON=os.environ["NVIDIA_DRIVERD"])
         env.update(more)
         return env
