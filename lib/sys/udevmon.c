@@ -75,6 +75,9 @@ static int start(struct udev_monitor *monitor)
         /* A GPU that is taken out of the bus keeps its minors (nvidia-drm 535), only the bus tells. */
         if (r >= 0)
                 r = udev_monitor_filter_add_match_subsystem_devtype(monitor, "pci", /* devtype= */ NULL);
+        /* rmmod of a module without DRM devices changes nothing else that udev knows. */
+        if (r >= 0)
+                r = udev_monitor_filter_add_match_subsystem_devtype(monitor, "module", /* devtype= */ NULL);
         if (r < 0)
                 return err_origin(r);
         /* Needs CAP_NET_ADMIN; without it the default holds, and an overflow is told. */
@@ -139,7 +142,7 @@ const char *udevmon_deafness(const UdevMon *m, const Root *root)
 
 bool udev_change_any(const UdevChange *c)
 {
-        return c->n_added > 0 || c->n_removed > 0 || c->n_bus > 0 || c->overflow;
+        return c->n_added > 0 || c->n_removed > 0 || c->n_bus > 0 || c->n_modules > 0 || c->overflow;
 }
 
 void udev_change_done(UdevChange *c)
@@ -155,6 +158,10 @@ static int note_event(UdevChange *c, struct udev_device *d)
 
         if (streq_ptr(udev_device_get_subsystem(d), "pci")) {
                 c->n_bus++;
+                return 0;
+        }
+        if (streq_ptr(udev_device_get_subsystem(d), "module")) {
+                c->n_modules++;
                 return 0;
         }
         if (!streq_ptr(udev_device_get_action(d), "remove")) {

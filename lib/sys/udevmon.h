@@ -17,12 +17,13 @@ typedef struct UdevChange {
         unsigned n_added;   /* DRM devices that came or changed, connectors included */
         unsigned n_removed; /* DRM devices that went */
         unsigned n_bus;     /* PCI devices that came, went, or got or lost a driver */
+        unsigned n_modules; /* kernel modules that came or went */
         char **removed;     /* nodes that went, "/dev/dri/card0"; connectors have none */
         bool overflow;      /* events were lost: only an enumeration tells the truth */
 } UdevChange;
 
 /*
- * Opens the monitor (group "udev", subsystems drm and pci); events queue up from
+ * Opens the monitor (group "udev", subsystems drm, pci and module); events queue up from
  * now on. Where no monitor can be had it can still enumerate.
  * Returns 0 or -ENOMEM.
  */

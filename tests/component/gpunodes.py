@@ -111,18 +111,26 @@ def _murmur2(text):
     return h ^ h >> 15
 
 
-def send_uevent(root, action, devpath, name, minor):
+def multicast(root, subsystem, properties):
     """What udevd multicasts after its rules, to the sockets that umockdev put in netlink's place."""
-    properties = "".join(f"{k}={v}\0" for k, v in (
-        ("ACTION", action), ("DEVPATH", devpath), ("SUBSYSTEM", "drm"), ("DEVNAME", f"/dev/dri/{name}"),
-        ("DEVTYPE", "drm_minor"), ("MAJOR", 226), ("MINOR", minor), ("SEQNUM", 4711))).encode()
+    text = "".join(f"{k}={v}\0" for k, v in {**properties, "SUBSYSTEM": subsystem, "SEQNUM": 4711}.items()).encode()
     header = struct.pack("=8sI", b"libudev\0", socket.htonl(0xFEEDCAFE)) + \
-        struct.pack("=IIIIIII", 40, 40, len(properties), socket.htonl(_murmur2("drm")), 0, 0, 0)
+        struct.pack("=IIIIIII", 40, 40, len(text), socket.htonl(_murmur2(subsystem)), 0, 0, 0)
     n = 0
     for entry in os.listdir(root):
         if re.fullmatch(r"event\d+", entry):
             with socket.socket(socket.AF_UNIX, socket.SOCK_RAW) as s:
                 s.connect(os.path.join(root, entry))
-                s.sendmsg([header, properties])
+                s.sendmsg([header, text])
                 n += 1
     check(n > 0, "the daemon has a udev monitor")
+
+
+def send_uevent(root, action, devpath, name, minor):
+    multicast(root, "drm", {"ACTION": action, "DEVPATH": devpath, "DEVNAME": f"/dev/dri/{name}", "DEVTYPE": "drm_minor",
+                            "MAJOR": 226, "MINOR": minor})
+
+
+def send_module_uevent(root, action, name):
+    """Of a module's directory in /sys, which the kernel has made or removed before."""
+    multicast(root, "module", {"ACTION": action, "DEVPATH": f"/module/{name}"})

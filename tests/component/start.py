@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a start goes: cold, warm, adopted, several GPUs, none, twice; and what the service manager hears."""
 
+import os
 import signal
 import time
 
 from harness import (AWAITING, DRIVER, MODULES, OUR_FILES, RELEASE, SOURCE, STORE, TREE, check, check_equal, main, make_node,
-                     gpus_of, note, put_driver, send_uevent, story, wait_until)
+                     gpus_of, note, put_driver, send_module_uevent, send_uevent, story, wait_until)
 
 ORDER = ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"]
 
@@ -151,6 +152,25 @@ def present(m):
     d.wait_ready()
     check_equal(m.helper_log()[-1], "insert nvidia_drm", "the last module")
     d.stop()
+
+
+@story("a module that somebody takes away: DEGRADED with its name, and READY when it is back")
+def taken_away(m):
+    env = m.umockdev()
+    m.put("ctl/nodes", "")
+    d = m.start(modules=" ".join(MODULES), env=env)
+    d.wait_ready()
+    os.rename(m.path("sys/module/nvidia_uvm"), m.path("ctl/uvm"))
+    send_module_uevent(m.root, "remove", "nvidia_uvm")
+    d.wait_status("Degraded: ")
+    code, s = m.status(env)
+    check_equal((s["state"], s["code"]), ("degraded", "modules-lost"), "state and code")
+    check("Gone: module nvidia_uvm." in d.log(), d.log())
+    os.rename(m.path("ctl/uvm"), m.path("sys/module/nvidia_uvm"))
+    send_module_uevent(m.root, "add", "nvidia_uvm")
+    d.wait_log("Done, now waiting for signal", 2)
+    d.stop()
+    m.check_gone()
 
 
 @story("no GPU: FAILED with its code at once, nothing compiled or loaded", gpus=0)

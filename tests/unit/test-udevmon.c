@@ -301,6 +301,24 @@ START_TEST(test_events)
 }
 END_TEST
 
+/* rmmod of nvidia_uvm takes no device along that udev knows. */
+START_TEST(test_modules)
+{
+        _cleanup_(machine_done) Machine k = machine_new();
+        _cleanup_(udev_change_done) UdevChange c = {};
+        _cleanup_free_ char *uvm = umockdev_testbed_add_device(
+                        k.bed, "module", "nvidia_uvm", NULL, NULL, NULL);
+        struct pollfd p = { .fd = udevmon_fd(k.m), .events = POLLIN };
+
+        umockdev_testbed_uevent(k.bed, uvm, "remove");
+        ck_assert_int_eq(poll(&p, 1, 5000), 1);
+        ck_assert_int_eq(udevmon_receive(k.m, &c), 0);
+        ck_assert_uint_eq(c.n_modules, 2);
+        ck_assert_uint_eq(c.n_added + c.n_removed + c.n_bus, 0);
+        ck_assert(udev_change_any(&c));
+}
+END_TEST
+
 START_TEST(test_removal)
 {
         _cleanup_(machine_done) Machine k = machine_new();
@@ -472,7 +490,7 @@ END_TEST
 
 UNIT_MAIN("udevmon", UNIT_TEST(test_nothing), UNIT_TEST(test_enumerate), UNIT_TEST(test_not_minors),
                 UNIT_TEST(test_presence), UNIT_TEST(test_host_root), UNIT_TEST(test_events),
-                UNIT_TEST(test_removal), UNIT_LOOP(test_receive_errors, ELEMENTSOF(errors)),
-                UNIT_TEST(test_new_fails), UNIT_LOOP(test_no_monitor, ELEMENTSOF(deafs)),
-                UNIT_TEST(test_no_udevd), UNIT_TEST(test_other_network), UNIT_TEST(test_enumerate_fails),
-                UNIT_TEST(test_sixteen))
+                UNIT_TEST(test_modules), UNIT_TEST(test_removal),
+                UNIT_LOOP(test_receive_errors, ELEMENTSOF(errors)), UNIT_TEST(test_new_fails),
+                UNIT_LOOP(test_no_monitor, ELEMENTSOF(deafs)), UNIT_TEST(test_no_udevd),
+                UNIT_TEST(test_other_network), UNIT_TEST(test_enumerate_fails), UNIT_TEST(test_sixteen))

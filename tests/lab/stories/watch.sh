@@ -57,6 +57,13 @@ mv /run/nvidia/driver/aside "/run/nvidia/driver/lib/firmware/nvidia/$version"
 check "that degrades too" wait_for 15 degraded_twice
 check "and heals as well" wait_for 15 state_is ready
 
+# A module without device nodes that udev knows: only the module itself tells that it is gone.
+rmmod nvidia_uvm
+check "a module that somebody takes away degrades" wait_for 10 code_is modules-lost
+check "with its name" grep -q 'Gone: module nvidia_uvm' <(nvidia-driver status)
+insmod "$(find /var/lib/nvidia-driverd/builds -name nvidia-uvm.ko)"
+check "ready when it is back" wait_for 10 state_is ready
+
 # Faults of programs, and what programs say.
 xid 31 "Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS"
 check "a program's fault is logged" wait_for 10 log_has "GPU $gpu: Xid 31 (GPU memory page fault)"
