@@ -13,6 +13,10 @@
  *
  * One failure makes many lines, so a class has a rank, and the strongest class
  * seen wins: a full disk explains a missing header, never the other way round.
+ * What the compiler says of the driver's own code is the weakest: a header that
+ * is not there, then a kernel function, type or member that is not what the
+ * driver takes it for. That is what a driver that is too old for a kernel looks
+ * like; a mistake of another kind (a syntax error) stays without a class.
  * "make: *** [...] Error 1" says only that something was said before; it is
  * kept while there is room, and classifies nothing.
  */
@@ -69,6 +73,15 @@ static const char *const tools[] = { "gcc", "cc", "clang", "ld", "ld.lld", "ld.b
         "nm", "objcopy", "objdump", "strip", "awk", "bison", "flex", "bc", "perl", "sed", "sh", "python3",
         "cp" };
 
+/* gcc's words, then those of clang where they differ. */
+static const char *const misfits[] = { "too few arguments to function", "too many arguments to function",
+        "implicit declaration of function", "has no member named", "incompatible pointer type",
+        "incompatible type for argument", "unknown type name", "undeclared", "conflicting types for",
+        "invalid use of undefined type", "has incomplete type", "no member named",
+        "incompatible function pointer types", "incomplete definition of type",
+        " arguments, but takes just ", " arguments, but only ",
+        "arguments provided to function-like macro" };
+
 /* What makes a line an error line at all. */
 static const char *const signs[] = { ": error:", ": fatal error:", ": error ",
         "ERROR: ", "undefined reference to", "multiple definition of", "cannot find ",
@@ -93,7 +106,7 @@ static size_t rank(Code code)
         for (size_t i = 0; i < ELEMENTSOF(marks); i++)
                 if (marks[i].code == code)
                         return i;
-        return ELEMENTSOF(marks);
+        return ELEMENTSOF(marks) + (code == CODE_DRIVER_TOO_OLD);
 }
 
 /* "gcc-12" and "x86_64-linux-gnu-gcc-12" are gcc. */
@@ -138,8 +151,24 @@ static bool is_warning(const char *line)
         return strstr(line, "warning:") || startswith(line, "Warning:") || startswith(line, "WARNING:");
 }
 
+/* What is wrong between the driver's code and the kernel; _CODE_INVALID: that cannot be told. */
+static Code classify_code(const char *line)
+{
+        if (strstr(line, ": fatal error: ") &&
+                        (strstr(line, ": No such file or directory") || strstr(line, "' file not found")))
+                return CODE_HEADER_MISSING;
+        if (strstr(line, "GPL-incompatible module")) /* modpost: the kernel has closed a function to the
+                                                        driver */
+                return CODE_DRIVER_TOO_OLD;
+        if (strstr(line, ": error: "))
+                for (size_t i = 0; i < ELEMENTSOF(misfits); i++)
+                        if (strstr(line, misfits[i]))
+                                return CODE_DRIVER_TOO_OLD;
+        return _CODE_INVALID;
+}
+
 /* CODE_OK: the line is no error; _CODE_INVALID: one that says nothing of its kind. */
-static Code classify(const char *line)
+static Code classify(BuildStage stage, const char *line)
 {
         for (size_t i = 0; i < ELEMENTSOF(marks); i++)
                 if (strstr(line, marks[i].text))
@@ -150,7 +179,7 @@ static Code classify(const char *line)
                 return CODE_TOOLCHAIN_MISSING;
         for (size_t i = 0; i < ELEMENTSOF(signs); i++)
                 if (strstr(line, signs[i]))
-                        return _CODE_INVALID;
+                        return stage == BUILD_STAGE_COMPILE ? classify_code(line) : _CODE_INVALID;
         if (startswith(line, "error: ") || (startswith(line, "make") && strstr(line, ": *** ")))
                 return _CODE_INVALID;
         return CODE_OK;
@@ -236,7 +265,7 @@ static int take_line(BuildLog *log, bool *changed)
                 return 0;
         }
 
-        code = classify(log->line);
+        code = classify(log->stage, log->line);
         if (code == CODE_OK)
                 return 0;
         if (code != _CODE_INVALID && (log->code == CODE_OK || rank(code) < rank(log->code)))

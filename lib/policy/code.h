@@ -69,6 +69,8 @@ typedef enum Code {
         CODE_TOOLCHAIN_MISMATCH,
         CODE_DRIVER_FALLBACK,
         CODE_GPUS_CONFLICT,
+        CODE_DRIVER_TOO_OLD,
+        CODE_HEADER_MISSING,
         _CODE_MAX,
         _CODE_INVALID = -EINVAL,
 } Code;

@@ -15,11 +15,11 @@ ERROR = "  CC [M]  $PWD/nvidia/nv-pci.o\\n$PWD/nvidia/nv-pci.c:42:9: error: impl
         "'pci_gone'\\nmake[2]: *** [x.o] Error 1"
 
 
-@story("compile error: code, first error line, kept log, exit status 20")
+@story("a driver that is too old for the kernel: code, first error line, kept log, exit status 29")
 def compile_error(m):
     m.put("ctl/compile-hook", f'printf "{ERROR}\\n"; exit 2\n')
     d = m.start()
-    failed(m, d, "compile-failed", 20, "nvidia/nv-pci.c:42:9: error: implicit declaration", "failed-build.log")
+    failed(m, d, "driver-too-old", 29, "nvidia/nv-pci.c:42:9: error: implicit declaration", "failed-build.log")
     check_equal((m.compiled(), m.builds(), m.helper_log()), (1, [], []), "compiler runs, builds, helper runs")
     log = m.get(f"{STORE}/failed-build.log")
     check(log.startswith("+ ") and "+ make -C" in log and "error: implicit" in log, "commands and output in the log")

@@ -100,12 +100,41 @@ static const struct {
         Code code;
 } failures[] = {
         { BUILD_STAGE_COMPILE, "/w/nvidia/nv.c:12:5: error: too few arguments to function 'x'\n", 1,
+                        CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_COMPILE, "/w/nvidia/nv.c:12:5: error: expected ';' before 'x'\n", 1,
                         CODE_COMPILE_FAILED },
+        { BUILD_STAGE_COMPILE, "a.c:1:2: error: 'struct vm_area_struct' has no member named 'vm_x'\n", 1,
+                        CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_COMPILE, "a.c:1:2: error: call to undeclared function 'f'; ISO C99 and later do not\n",
+                        1, CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_COMPILE, "a.c:1:2: error: macro \"access_ok\" passed 3 arguments, but takes just 2\n",
+                        1, CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_COMPILE, "a.c:1:2: error: macro \"x\" requires 3 arguments, but only 2 given\n", 1,
+                        CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_COMPILE, "a.c:1:2: warning: implicit declaration of function 'f'\n", 0,
+                        CODE_COMPILE_FAILED },
+        { BUILD_STAGE_COMPILE,
+                        "ERROR: modpost: GPL-incompatible module nvidia.ko uses GPL-only symbol 'rcu_read_lock'\n",
+                        1, CODE_DRIVER_TOO_OLD },
+        { BUILD_STAGE_PREPARE, "scripts/sign.c:1:2: error: unknown type name 'x'\n", 1,
+                        CODE_PREPARE_FAILED },
+        { BUILD_STAGE_COMPILE, "a.c:1:10: fatal error: 'drm/drmP.h' file not found\n", 1,
+                        CODE_HEADER_MISSING },
+        /* the missing header is why the functions are not declared */
+        { BUILD_STAGE_COMPILE,
+                        "a.c:9:2: error: implicit declaration of function 'f'\n"
+                        "b.c:1:10: fatal error: linux/x.h: No such file or directory\n"
+                        "a.c:9:3: error: unknown type name 'x'\n",
+                        3, CODE_HEADER_MISSING },
+        { BUILD_STAGE_COMPILE,
+                        "a.c:9:2: error: 'x' undeclared (first use in this function)\n"
+                        "as: BFD: x.o: No space left on device\n",
+                        2, CODE_NO_SPACE },
         { BUILD_STAGE_COMPILE,
                         "/w/nvidia-drm/a.c:1:10: fatal error: drm/drmP.h: No such file or directory\n"
                         "compilation terminated.\n"
                         "make[3]: *** [/s/scripts/Makefile.build:250: /w/nvidia-drm/a.o] Error 1\n",
-                        2, CODE_COMPILE_FAILED },
+                        2, CODE_HEADER_MISSING },
         { BUILD_STAGE_PREPARE, "make: *** No rule to make target 'modules_prepare'.  Stop.\n", 1,
                         CODE_PREPARE_FAILED },
         { BUILD_STAGE_LINK, "ld: cannot find nv-linux.o: No such file or directory\n", 1, CODE_LINK_FAILED },

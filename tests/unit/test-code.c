@@ -40,6 +40,7 @@ static const struct {
         { "store-failed", 26, true },
         { "build-timeout", 27, true },
         { "compiler-mismatch", 28, false },
+        { "driver-too-old", 29, false },
         { "load-refused", 30, false },
         { "load-no-device", 31, false },
         { "load-format", 32, false },
@@ -72,6 +73,7 @@ static const struct {
         { "toolchain-mismatch", 59, false },
         { "driver-fallback", 60, true },
         { "gpus-conflict", 61, false },
+        { "header-missing", 62, false },
         { "internal", 70, false },
         { "config-invalid", 78, false },
 };
