@@ -28,9 +28,14 @@ exit_status() {
 # Wanted by something, the unit is not forgotten when it ends well, nor are its times and its exit status.
 systemctl enable -q nvidia-driverd
 
-# The host's own mounts, which a stop has no business with (its root is shared, as systemd makes it).
+# The host's own mounts, which a stop has no business with: its root is shared, as systemd makes it, and NVIDIA's script has left it
+# mounted a second time, with all that is below. Whoever unmounted that lazily would unmount /proc and /run with it.
+mkdir -p /run/nvidia/driver
+mount --rbind / /run/nvidia/driver
+check "the root is shared" grep -q ' / / .* shared:' /proc/self/mountinfo
+check "and mounted below /run/nvidia/driver" mountpoint -q /run/nvidia/driver/proc
 mounts=$(sort /proc/self/mountinfo)
-note "propagation of /: $(grep ' / / ' /proc/self/mountinfo | cut -d' ' -f7)"
+foreign_mounts=$(grep nvidia /proc/self/mountinfo)
 
 check "systemctl start succeeds" systemctl start nvidia-driverd
 [[ -c /dev/nvidiactl ]] || mknod -m 666 /dev/nvidiactl c 195 255
@@ -112,5 +117,24 @@ stopped() {
 }
 check "when the last one ends, so does the stop, and well" wait_for 15 stopped
 check_clean "stop that waited"
+
+# Left alone, they end by themselves.
+rm /etc/nvidia-driverd/driverd.conf.d/story.conf
+check "start" systemctl start nvidia-driverd
+hold trainer /dev/nvidiactl
+trainer=$HOLDER
+hold viewer /dev/dri/renderD128
+viewer=$HOLDER
+systemctl stop nvidia-driverd
+check "busy again" test "$(exit_status)" = 40
+kill $trainer $viewer
+wait $trainer $viewer
+check "with both gone the next start succeeds" systemctl start nvidia-driverd
+check "ready" state_is ready
+systemctl stop nvidia-driverd
+check "and the stop ends well" test "$(exit_status)" = 0
+check_clean "stop without holders"
+check "the host's /proc is mounted" mountpoint -q /proc
+check "and /run" mountpoint -q /run
 check "the host's mounts are as before" test "$(sort /proc/self/mountinfo)" = "$mounts"
 finish

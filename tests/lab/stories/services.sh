@@ -1,5 +1,5 @@
 #!/bin/bash
-# machine: --driver standin
+# machine: --driver real
 # Services under a real systemd: one that dies three times, one that ignores TERM, one with a stale pid file that names an
 # innocent process, one that is another user's; and a daemon that is killed while they run.
 . /lab/tap.sh

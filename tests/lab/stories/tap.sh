@@ -76,10 +76,11 @@ no_nvidia_module() {
         ! grep -q '^nvidia' /proc/modules
 }
 
-# Nothing of a stopped daemon is left: module, mount, file, process.
+# Nothing of a stopped daemon is left: module, mount, file, process. foreign_mounts: what a story has mounted itself.
+foreign_mounts=
 check_clean() {
         check "$1: no nvidia module is left" no_nvidia_module
-        check_not "$1: no mount is left" grep -q nvidia /proc/self/mountinfo
+        check "$1: no mount is left" test "$(grep nvidia /proc/self/mountinfo)" = "$foreign_mounts"
         check_not "$1: no runtime directory is left" test -e /run/nvidia-driverd
         check_not "$1: no pid file is left" test -e /run/nvidia/nvidia-driver.pid
         check_not "$1: no process is left" pgrep -f /nvidia-driverd
