@@ -64,22 +64,25 @@ def kill_all(m, rng):
 
 
 # What begins the instant, how many of them, and over how many seconds from there they spread.
-PHASES = [("compile", 9, 0.3), ("check", 6, 0.15), ("sign", 6, 0.15), ("publish", 8, 0.15)]
+PHASES = [("compile", 9, 0.3), ("link", 6, 0.1), ("check", 6, 0.15), ("sign", 6, 0.1), ("publish", 8, 0.02)]
 
 
 for _phase, _n, _spread in PHASES:
     @story(f"killed {_n} times from {_phase} on: the store is whole each time, and the next start ends READY")
-    def killed(m, phase=_phase, n=_n, spread=_spread):
+    def cut(m, phase=_phase, n=_n, spread=_spread):
         rng = random.Random(f"{SEED} {phase}")
         note(f"SEED={SEED}")
         put_key(m)
         left = []
         for _ in range(n):
             empty(m)
-            begun = (lambda: m.compiled()) if phase == "compile" else (lambda: worker_runs(m, phase))
-            before = begun()
+            before = m.compiled(), worker_runs(m, phase)
             d = m.start(*SIGNING)
-            d.wait_for(lambda: begun() > before, f"{phase} has begun")
+            if phase == "link":
+                d.wait_status("Linking")
+            else:
+                d.wait_for(lambda old=before: (m.compiled() if phase == "compile" else worker_runs(m, phase)) >
+                           old[phase != "compile"], f"{phase} has begun")
             time.sleep(rng.uniform(0, spread))
             d.kill()
             kill_all(m, rng)
@@ -91,6 +94,7 @@ for _phase, _n, _spread in PHASES:
 
 
 def run_and_kill(m, rng, limit, *arguments):
+    """Returns -9, or 0 if it was done before the instant came."""
     with subprocess.Popen([os.environ["NVIDIA_DRIVER"], f"--root={m.root}", *arguments], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=m.environment()) as p:
         try:
@@ -98,7 +102,17 @@ def run_and_kill(m, rng, limit, *arguments):
         except subprocess.TimeoutExpired:
             p.kill()
     kill_all(m, rng)
+    check(p.returncode in (0, -signal.SIGKILL), f"exit status {p.returncode}")
     return p.returncode
+
+
+def rounds(n, most=10):
+    """Until @n were killed; whoever was done before does not count."""
+    killed, i = [], 0
+    while sum(1 for status in killed if status == -signal.SIGKILL) < n:
+        check(i < n * most, f"{n} instants before the end: {killed}")
+        i += 1
+        yield killed
 
 
 def time_of(m, *arguments):
@@ -118,16 +132,17 @@ def importing(m):
     empty(m)
     limit = time_of(m, "builds", "import", package)
     compiled = m.compiled()
-    ends = []
-    for _ in range(6):
+    left = []
+    for killed in rounds(6):
         empty(m)
-        ends.append((run_and_kill(m, rng, limit, "builds", "import", package), len(m.builds())))
+        killed.append(run_and_kill(m, rng, limit, "builds", "import", package))
+        left.append(len(m.builds()))
         clean(m)
         if not m.builds():
             time_of(m, "builds", "import", package)
         ends_ready(m)
         check_equal(m.compiled(), compiled, "compiler runs")
-    note(f"exit status and builds: {ends}")
+    note(f"exit status: {killed}, builds that were left: {left}")
 
 
 @story("a copy from a shared store killed 6 times: nothing or the whole build is there, and the next start has it")
@@ -177,15 +192,15 @@ def collecting(m):
     copies(m, 12)
     limit = time_of(m, "builds", "gc", "--set=Store.Keep=1")
     left = []
-    for _ in range(5):
+    for killed in rounds(5):
         check_equal(m.builds(), [name], "builds")
         copies(m, 12)
-        run_and_kill(m, rng, limit, "builds", "gc", "--set=Store.Keep=1")
+        killed.append(run_and_kill(m, rng, limit, "builds", "gc", "--set=Store.Keep=1"))
         check(name in m.builds(), "the newest is still there")
         left.append(len(m.builds()))
         clean(m)
         ends_ready(m, "--set=Store.Keep=1")
-    note(f"builds that were left: {left}")
+    note(f"exit status: {killed}, builds that were left: {left}")
     check_equal(m.compiled(), 1, "compiler runs")
 
 
