@@ -17,6 +17,7 @@
 #include "build-config.h"
 #include "failure.h"
 #include "manager-face.h"
+#include "readyfile.h"
 #include "settings.h"
 #include "stage-services.h"
 #include "sys/clock.h"
@@ -126,6 +127,7 @@ void manager_face_state(Manager *m, FsmState before)
         FsmState state = m->fsm.state;
 
         (void)str_replace(&m->progress, NULL);
+        readyfile_review(m->root, m->log, state);
         manager_history_state(m, before);
         log_field(m->log, "STATE", fsm_state_to_string(state));
         log_field(m->log, "CODE", code_to_string(shown_code(m)));

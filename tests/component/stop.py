@@ -3,6 +3,7 @@
 """SIGTERM in every state: how soon, how clean. What can be called back is called back at once, what the
 kernel does is waited for, and in the end nothing is left."""
 
+import os
 import signal
 import time
 
@@ -157,6 +158,49 @@ def unloading(m):
     check_equal(d.wait(), 0, "exit status")
     check_equal(m.loaded(), [], "modules")
     m.check_gone()
+
+
+@story("the GPU operator's ready files: gone when modules are loaded, at a stop, and with a driver in use; left for who adopts")
+def ready_files(m):
+    ours = ["run/nvidia/validations/.driver-ctr-ready", "run/nvidia/validations/.driver-daemons-status"]
+
+    def put():
+        m.put("run/nvidia/validations/driver-ready", "of the validator\n")
+        for name in ours:
+            m.put(name, "Ready\n")
+
+    def left():
+        check(m.exists("run/nvidia/validations/driver-ready"), "the validator's own file stays")
+        return [name for name in ours if m.exists(name)]
+    put()
+    m.close("insert-nvidia")
+    d = m.start("--set=Stop.TimeoutSec=500ms")
+    m.wait_at("insert-nvidia")
+    check_equal(left(), [], "while modules are loaded")
+    m.open("insert-nvidia")
+    d.wait_ready()
+    put()
+    d.kill()
+    d = m.start("--set=Stop.TimeoutSec=500ms")
+    d.wait_ready()
+    check_equal(left(), ours, "adopted")
+    m.put("sys/module/nvidia_uvm/refcnt", "1\n")
+    d.send(signal.SIGTERM)
+    check_equal(d.wait(), 40, "exit status")
+    check_equal(left(), [], "with the driver in use")
+    m.put("sys/module/nvidia_uvm/refcnt", "0\n")
+    d = m.start()
+    d.wait_ready()
+    put()
+    os.unlink(m.path(ours[0]))
+    os.mkdir(m.path(ours[0]))
+    m.close("delete-nvidia")
+    d.send(signal.SIGTERM)
+    m.wait_at("delete-nvidia")
+    check_equal(left(), ours[:1], "before modules are unloaded")
+    check(f"/{ours[0]} cannot be removed: Is a directory, ignoring." in d.log(), d.log())
+    m.open("delete-nvidia")
+    check_equal(d.wait(), 0, "exit status")
 
 
 @story("SIGTERM with a driver in use: busy at the deadline, named, still loaded")

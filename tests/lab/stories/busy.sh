@@ -35,7 +35,7 @@ mount --rbind / /run/nvidia/driver
 check "the root is shared" grep -q ' / / .* shared:' /proc/self/mountinfo
 check "and mounted below /run/nvidia/driver" mountpoint -q /run/nvidia/driver/proc
 mounts=$(sort /proc/self/mountinfo)
-foreign_mounts=$(grep nvidia /proc/self/mountinfo)
+remember_mounts
 
 check "systemctl start succeeds" systemctl start nvidia-driverd
 [[ -c /dev/nvidiactl ]] || mknod -m 666 /dev/nvidiactl c 195 255

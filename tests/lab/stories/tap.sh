@@ -76,8 +76,13 @@ no_nvidia_module() {
         ! grep -q '^nvidia' /proc/modules
 }
 
-# Nothing of a stopped daemon is left: module, mount, file, process. foreign_mounts: what a story has mounted itself.
+# What a story has mounted itself, for check_clean.
 foreign_mounts=
+remember_mounts() {
+        foreign_mounts=$(grep nvidia /proc/self/mountinfo)
+}
+
+# Nothing of a stopped daemon is left: module, mount, file, process.
 check_clean() {
         check "$1: no nvidia module is left" no_nvidia_module
         check "$1: no mount is left" test "$(grep nvidia /proc/self/mountinfo)" = "$foreign_mounts"
