@@ -26,8 +26,8 @@
 
 #define NOUVEAU "nouveau"
 
-/* udevadm waits for udevd's answer, which comes when the events that are being handled are done. */
-#define UDEVADM_TIMEOUT (5 * USEC_PER_SEC)
+/* udevadm waits until udevd has heard it, up to a minute. A stop would wait for that, too. */
+#define UDEVADM_TIMEOUT (2 * USEC_PER_SEC)
 
 static void take_next(Manager *m);
 
