@@ -290,7 +290,9 @@ static Code check_kernel(const Import *in)
 {
         const Cli *cli = in->store.cli;
         KernelFact kernel = {};
-        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID };
+        BuildWish wish = {
+                .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .needed_type = _DRIVER_TYPE_INVALID
+        };
         _cleanup_free_ char *why = NULL;
         Code code = CODE_OK;
         int r;

@@ -61,7 +61,7 @@ static int gather_kernel(const Root *root, const Config *config, const FactsTarg
 
 static DriverType wanted_type(const Config *config)
 {
-        return plan_wish(config, NULL).driver_type;
+        return plan_wish(config, NULL, NULL).driver_type;
 }
 
 static int gather_sources(const Root *root, const Config *config, Facts *f)
@@ -204,7 +204,7 @@ static int gather_trees(const Root *root, const Config *config, const FactsTarge
 
 static bool store_serves(const Facts *f, const Config *config)
 {
-        BuildWish wish = plan_wish(config, &f->kernel);
+        BuildWish wish = plan_wish(config, &f->kernel, &f->gpus);
 
         return build_manifests_choose(&f->builds, &wish);
 }

@@ -67,7 +67,8 @@ const ConfigKey config_keys[] = {
                         "the sources or in the documentation of the driver's package, else by their PCI device ids: GPUs older "
                         "than Turing need the proprietary modules, Grace Hopper (GH200), Blackwell and later the open ones. Of "
                         "GPUs that contradict each other nothing is built. If both would do and both are there, it is the "
-                        "proprietary ones before branch 560, the open ones from there on, as NVIDIA has it."),
+                        "proprietary ones before branch 560, the open ones from there on, as NVIDIA has it. Among builds that "
+                        "are there already, one of the type that the GPUs need by their ids goes first."),
         KEY("Driver", "Source", CONFIG_PATH, driver_source, "",
                         "Directory with the unpacked sources of the driver's kernel modules, or a .run file of NVIDIA's driver. It "
                         "is only read. A .run file is checked and unpacked in the store by its own script, so neither it nor "

@@ -126,6 +126,16 @@ static const GpuFact *first_of(const GpuFacts *gpus, const GpuSupport *support, 
         return NULL;
 }
 
+DriverType driver_type_needed(const GpuFacts *gpus, const GpuSupport *support)
+{
+        bool proprietary = first_of(gpus, support, DRIVER_PROPRIETARY),
+             open = first_of(gpus, support, DRIVER_OPEN);
+
+        if (proprietary == open)
+                return _DRIVER_TYPE_INVALID;
+        return open ? DRIVER_OPEN : DRIVER_PROPRIETARY;
+}
+
 /* "0000:01:00.0 (10de:2342), 0000:02:00.0 (10de:2342)": all of them. */
 static char *list_of(const GpuFacts *gpus, const GpuSupport *support, DriverType type)
 {
@@ -166,20 +176,33 @@ static int refuse(const GpuFacts *gpus, const GpuSupport *support, SourceJudgeme
         return ret->evidence ? 0 : err_origin(-ENOMEM);
 }
 
-/* The modules that will be built cannot drive these; whether they must is not ours to say. */
-static int warn(const GpuFacts *gpus, const GpuSupport *support, DriverType type, SourceJudgement *j)
+int driver_type_explain(const GpuFacts *gpus, const GpuSupport *support, DriverType type, char **ret)
 {
         DriverType other = type == DRIVER_OPEN ? DRIVER_PROPRIETARY : DRIVER_OPEN;
         _cleanup_free_ char *list = NULL;
 
+        *ret = NULL;
         if (!first_of(gpus, support, other))
                 return 0;
         list = list_of(gpus, support, other);
         if (!list)
                 return err_origin(-ENOMEM);
-        j->warning = str_format("By %s%s only the %s modules drive %s, but it is the %s ones that are built",
-                        slash_of(support), origin_of(support), driver_type_to_string(other), list,
-                        driver_type_to_string(type));
+        *ret = str_format("By %s%s only the %s modules drive %s", slash_of(support), origin_of(support),
+                        driver_type_to_string(other), list);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+/* The modules that will be built cannot drive these; whether they must is not ours to say. */
+static int warn(const GpuFacts *gpus, const GpuSupport *support, DriverType type, SourceJudgement *j)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = driver_type_explain(gpus, support, type, &text);
+        if (r || !text)
+                return err_trace(r);
+        j->warning = str_format(
+                        "%s, but it is the %s ones that are built", text, driver_type_to_string(type));
         return j->warning ? 0 : err_origin(-ENOMEM);
 }
 

@@ -44,6 +44,19 @@ int gpu_support_add(GpuSupport *s, const SupportedGpu *gpu);
 
 GpuModules gpu_modules_of(const GpuFact *gpu, const GpuSupport *support);
 
+/*
+ * The type without which one of the GPUs stays undriven. _DRIVER_TYPE_INVALID
+ * if none asks for one, or if they contradict each other.
+ */
+DriverType driver_type_needed(const GpuFacts *gpus, const GpuSupport *support);
+
+/*
+ * "By the built-in list only the open modules drive 0000:01:00.0 (10de:2342)":
+ * why modules of @type are not enough. *@ret is the caller's, and NULL if they
+ * are. Returns 0 or -ENOMEM.
+ */
+int driver_type_explain(const GpuFacts *gpus, const GpuSupport *support, DriverType type, char **ret);
+
 /* What NVIDIA's own installer takes for GPUs that are driven by both. */
 DriverType driver_type_default(const char *version);
 

@@ -232,18 +232,25 @@ int build_manifest_serves(const BuildManifest *m, const BuildWish *wish, char **
         return 1;
 }
 
+/* Whether @m is to be taken rather than @than. */
+static bool is_better(const BuildManifest *m, const BuildManifest *than, const BuildWish *wish)
+{
+        int order;
+
+        if (m->driver_type != than->driver_type && wish->needed_type != _DRIVER_TYPE_INVALID)
+                return m->driver_type == wish->needed_type;
+        order = driver_version_compare(m->driver_version, than->driver_version);
+        return order > 0 || (order == 0 && strcmp(strempty(m->created), strempty(than->created)) > 0);
+}
+
 const BuildManifest *build_manifests_choose(const BuildManifests *l, const BuildWish *wish)
 {
         const BuildManifest *best = NULL;
 
         for (size_t i = 0; i < l->n; i++) {
                 const BuildManifest *m = &l->items[i];
-                int order;
 
-                if (build_manifest_serves(m, wish, NULL) <= 0)
-                        continue;
-                order = best ? driver_version_compare(m->driver_version, best->driver_version) : 1;
-                if (order > 0 || (order == 0 && strcmp(strempty(m->created), strempty(best->created)) > 0))
+                if (build_manifest_serves(m, wish, NULL) > 0 && (!best || is_better(m, best, wish)))
                         best = m;
         }
         return best;

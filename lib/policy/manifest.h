@@ -104,6 +104,7 @@ typedef struct BuildWish {
         const KernelFact *kernel; /* release is needed; version and vermagic count if both sides know them */
         const char *driver_version;
         DriverType driver_type;
+        DriverType needed_type; /* by the GPUs: one of the other type serves, but only for want of one */
         char *const *modules;
         const Signer *signer; /* its modules must be signed by this one */
 } BuildWish;
@@ -115,5 +116,8 @@ typedef struct BuildWish {
  */
 int build_manifest_serves(const BuildManifest *m, const BuildWish *wish, char **ret_reason);
 
-/* The build to use: of those that serve, the highest driver version, then the newest. NULL if none does. */
+/*
+ * The build to use: of those that serve, one of the needed type, then the
+ * highest driver version, then the newest. NULL if none serves.
+ */
 const BuildManifest *build_manifests_choose(const BuildManifests *l, const BuildWish *wish);

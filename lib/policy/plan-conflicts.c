@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "policy/claims.h"
+#include "policy/drivertype.h"
 #include "policy/parameters.h"
 #include "policy/plan-internal.h"
 
@@ -171,6 +172,22 @@ int plan_check_parameters(const Config *config, const PlanFacts *facts, Plan *pl
         return r ? 0 : err_trace(plan_refuse(plan, CODE_PARAMETER_UNKNOWN, TAKE_PTR(detail)));
 }
 
+/* It is what there is, or what the administrator wants; that a GPU will stay undriven has to be told. */
+static int check_type(const PlanFacts *facts, Plan *plan)
+{
+        const BuildManifest *m = plan->build ? plan->build : plan->base;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (!m)
+                return 0;
+        r = driver_type_explain(facts->gpus, &(GpuSupport){}, m->driver_type, &text);
+        if (r || !text)
+                return err_trace(r);
+        return err_trace(strv_pushf(&plan->warnings, "%s, but build %s has the %s ones", text, strna(m->id),
+                        driver_type_to_string(m->driver_type)));
+}
+
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan)
 {
         int r;
@@ -178,5 +195,7 @@ int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan)
         r = check_taken(config, facts, plan);
         if (r == 0 && plan->code == CODE_OK)
                 r = check_pins(facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
+                r = check_type(facts, plan);
         return err_trace(r);
 }

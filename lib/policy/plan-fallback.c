@@ -13,7 +13,7 @@
 
 static bool may_stand_in(const Config *config, const PlanFacts *facts, const BuildManifest *m)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
+        BuildWish wish = plan_wish(config, facts->kernel, facts->gpus);
 
         wish.driver_version = NULL;
         wish.driver_type = _DRIVER_TYPE_INVALID;

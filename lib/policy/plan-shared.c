@@ -14,7 +14,7 @@
 
 static BuildWish shared_wish(const Config *config, const PlanFacts *facts)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
+        BuildWish wish = plan_wish(config, facts->kernel, facts->gpus);
 
         if (!wish.driver_version && facts->source->code == CODE_OK &&
                         facts->source->index < facts->sources->n)

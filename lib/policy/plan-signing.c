@@ -70,7 +70,7 @@ void plan_choose_among(const PlanFacts *facts, const BuildManifests *builds, con
 
 void plan_choose_build(const Config *config, const PlanFacts *facts, Plan *plan)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
+        BuildWish wish = plan_wish(config, facts->kernel, facts->gpus);
 
         plan_choose_among(facts, facts->builds, &wish, &plan->build, &plan->base);
 }

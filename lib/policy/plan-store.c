@@ -26,7 +26,7 @@ static const BuildManifest *newest(const BuildManifests *builds)
 int plan_refuse_unserved(
                 const Config *config, const PlanFacts *facts, Plan *plan, Code code, const char *detail)
 {
-        BuildWish wish = plan_wish(config, facts->kernel);
+        BuildWish wish = plan_wish(config, facts->kernel, facts->gpus);
         const BuildManifest *m = newest(facts->builds);
         _cleanup_free_ char *reason = NULL, *more = NULL;
         int r;

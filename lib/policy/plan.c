@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "policy/claims.h"
+#include "policy/drivertype.h"
 #include "policy/modstack.h"
 #include "policy/plan-internal.h"
 
@@ -334,12 +335,14 @@ static int add_first_steps(const PlanFacts *facts, Plan *plan)
         return err_trace(r);
 }
 
-BuildWish plan_wish(const Config *config, const KernelFact *kernel)
+BuildWish plan_wish(const Config *config, const KernelFact *kernel, const GpuFacts *gpus)
 {
         BuildWish wish = {
                 .kernel = kernel,
                 .driver_version = config->driver_version,
                 .driver_type = _DRIVER_TYPE_INVALID,
+                /* NVIDIA's own list comes with driver sources, which a node with a build need not have. */
+                .needed_type = gpus ? driver_type_needed(gpus, &(GpuSupport){}) : _DRIVER_TYPE_INVALID,
                 .modules = config->modules,
         };
 

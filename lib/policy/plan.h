@@ -85,8 +85,8 @@ typedef struct Plan {
 
 void plan_done(Plan *plan);
 
-/* What the configuration wants of a build for @kernel; borrows from both. */
-BuildWish plan_wish(const Config *config, const KernelFact *kernel);
+/* What the configuration and the GPUs (NULL: not known) want of a build for @kernel; borrows. */
+BuildWish plan_wish(const Config *config, const KernelFact *kernel, const GpuFacts *gpus);
 
 /* Returns 0 or -ENOMEM. */
 int plan_make(const Config *config, const PlanFacts *facts, Plan *ret);

@@ -91,6 +91,33 @@ def conflict(m):
           p.stdout)
 
 
+@story("builds of both kinds are there: the GPUs decide among them, too")
+def builds_of_both(m):
+    put_both(m)
+    for kind in "open", "proprietary":
+        # The newer one is of the kind that the GPU cannot use.
+        check_equal(m.run("build", f"--set=Driver.Type={kind}").returncode, 0, kind)
+        os.sync()
+    shutil.rmtree(m.path("opt/nvidia"))
+    put_gpus(m, GH200)
+    opened, closed = (next(b for b in m.builds() if f"-{kind}-" in b) for kind in ("open", "proprietary"))
+    plan = m.run("plan").stdout
+    check(f"build {opened}" in plan and closed not in plan, plan)
+    put_gpus(m, GTX_1080)
+    plan = m.run("plan").stdout
+    check(f"build {closed}" in plan and opened not in plan, plan)
+    # To these it is all the same.
+    put_gpus(m, T4)
+    plan = m.run("plan").stdout
+    check(f"build {closed}" in plan or f"build {opened}" in plan, plan)
+    check("modules drive" not in plan, plan)
+
+    put_gpus(m, GH200)
+    shutil.rmtree(m.path(f"var/lib/nvidia-driverd/builds/{opened}"))
+    plan = m.run("plan").stdout
+    check(f"only the open modules drive 0000:00:04.0 (10de:2342), but build {closed} has the proprietary ones" in plan, plan)
+
+
 @story("only the wrong kind is there: a warning, it is not ours to forbid")
 def wrong_kind(m):
     put_gpus(m, GH200)

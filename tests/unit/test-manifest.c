@@ -110,7 +110,9 @@ START_TEST(test_serves_unknown)
         KernelFact kernel = {
                 .release = (char *)RELEASE, .version = (char *)"#9", .vermagic = (char *)"other"
         };
-        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID };
+        BuildWish wish = {
+                .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .needed_type = _DRIVER_TYPE_INVALID
+        };
 
         fill(&m);
         ck_assert_int_eq(build_manifest_serves(&m, &wish, NULL), 0);
@@ -138,7 +140,10 @@ START_TEST(test_serves_signed)
         KernelFact kernel = { .release = (char *)RELEASE };
         Signer same = { .issuer = (char *)"Our Root", .serial = (char *)"01af" };
         Signer other = { .name = (char *)"Other", .issuer = (char *)"Our Root", .serial = (char *)"01b0" };
-        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .signer = &same };
+        BuildWish wish = { .kernel = &kernel,
+                .driver_type = _DRIVER_TYPE_INVALID,
+                .needed_type = _DRIVER_TYPE_INVALID,
+                .signer = &same };
 
         fill(&m);
         ck_assert_int_eq(build_manifest_serves(&m, &wish, &unsigned_reason), 0);
@@ -167,7 +172,9 @@ START_TEST(test_choose)
         };
         _cleanup_(build_manifests_done) BuildManifests l = {};
         KernelFact kernel = { .release = (char *)RELEASE };
-        BuildWish wish = { .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID };
+        BuildWish wish = {
+                .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .needed_type = _DRIVER_TYPE_INVALID
+        };
 
         ck_assert_ptr_null(build_manifests_choose(&l, &wish));
         for (size_t i = 0; i < ELEMENTSOF(builds); i++) {
@@ -186,6 +193,41 @@ START_TEST(test_choose)
         ck_assert_ptr_eq(build_manifests_choose(&l, &wish), &l.items[5]);
         wish.driver_version = "550";
         ck_assert_ptr_null(build_manifests_choose(&l, &wish));
+}
+END_TEST
+
+/* What the GPUs need goes before the version, but one of the other type is better than none. */
+START_TEST(test_choose_needed)
+{
+        static const struct {
+                const char *version;
+                DriverType type;
+        } builds[] = {
+                { "535.54.03", DRIVER_OPEN },
+                { "535.261.03", DRIVER_OPEN },
+                { "550.1", DRIVER_PROPRIETARY },
+        };
+        _cleanup_(build_manifests_done) BuildManifests l = {};
+        KernelFact kernel = { .release = (char *)RELEASE };
+        BuildWish wish = {
+                .kernel = &kernel, .driver_type = _DRIVER_TYPE_INVALID, .needed_type = DRIVER_OPEN
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(builds); i++) {
+                BuildManifest m = { .driver_version = strdup(builds[i].version),
+                        .driver_type = builds[i].type,
+                        .kernel_release = strdup(RELEASE) };
+
+                ck_assert_int_eq(build_manifests_add(&l, &m), 0);
+        }
+        ck_assert_ptr_eq(build_manifests_choose(&l, &wish), &l.items[1]);
+        wish.needed_type = DRIVER_PROPRIETARY;
+        ck_assert_ptr_eq(build_manifests_choose(&l, &wish), &l.items[2]);
+        wish.needed_type = _DRIVER_TYPE_INVALID;
+        ck_assert_ptr_eq(build_manifests_choose(&l, &wish), &l.items[2]);
+        wish.driver_version = "535";
+        wish.needed_type = DRIVER_PROPRIETARY;
+        ck_assert_ptr_eq(build_manifests_choose(&l, &wish), &l.items[1]);
 }
 END_TEST
 
@@ -590,7 +632,8 @@ END_TEST
 
 UNIT_MAIN("manifest", UNIT_LOOP(test_serves, ELEMENTSOF(wishes)), UNIT_TEST(test_serves_unknown),
                 UNIT_TEST(test_serves_signed), UNIT_TEST(test_identity_signer), UNIT_TEST(test_choose),
-                UNIT_TEST(test_module), UNIT_LOOP(test_identity, ELEMENTSOF(changes)),
-                UNIT_TEST(test_identity_text), UNIT_LOOP(test_round_trip, 2), UNIT_TEST(test_least),
-                UNIT_TEST(test_newer), UNIT_LOOP(test_invalid, ELEMENTSOF(invalid)),
-                UNIT_TEST(test_nul_in_text), UNIT_TEST(test_truncated), UNIT_TEST(test_bits_flipped))
+                UNIT_TEST(test_choose_needed), UNIT_TEST(test_module),
+                UNIT_LOOP(test_identity, ELEMENTSOF(changes)), UNIT_TEST(test_identity_text),
+                UNIT_LOOP(test_round_trip, 2), UNIT_TEST(test_least), UNIT_TEST(test_newer),
+                UNIT_LOOP(test_invalid, ELEMENTSOF(invalid)), UNIT_TEST(test_nul_in_text),
+                UNIT_TEST(test_truncated), UNIT_TEST(test_bits_flipped))

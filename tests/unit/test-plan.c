@@ -960,7 +960,7 @@ START_TEST(test_wish)
                 BuildWish wish;
 
                 m.config->driver_type = types[i].choice;
-                wish = plan_wish(m.config, &m.kernel);
+                wish = plan_wish(m.config, &m.kernel, NULL);
                 ck_assert_int_eq(wish.driver_type, types[i].type);
                 ck_assert_ptr_eq(wish.kernel, &m.kernel);
                 ck_assert_str_eq(wish.driver_version, "535");
