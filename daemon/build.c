@@ -201,7 +201,7 @@ void build_fail(Build *b, Code code, const char *format, ...)
 
 void build_fatal(Build *b, int error, const char *what)
 {
-        Code code = error == -ENOSPC || error == -EDQUOT ? CODE_NO_SPACE : CODE_INTERNAL;
+        Code code = code_of_write(error, CODE_INTERNAL);
 
         build_fail(b, code, "%s: %s.", what, strerror(-error));
 }

@@ -325,7 +325,8 @@ static Code build_from(BuildRun *run, const Config *config, const Facts *f)
         if (cli->output)
                 (void)rmdir(staging);
         if (r < 0)
-                return r == -ENOSPC ? cli_fail(CODE_NO_SPACE, "%s.", store) : cli_fatal(r, "build");
+                return code_of_write(r, CODE_OK) ? cli_fail(CODE_NO_SPACE, "%s.", store)
+                                                 : cli_fatal(r, "build");
         return run->code;
 }
 

@@ -96,8 +96,7 @@ Code cli_builds_export(Cli *cli)
         if (code == CODE_OK) {
                 r = export_to(&s, m, file);
                 if (r < 0)
-                        code = cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.", file,
-                                        strerror(-r));
+                        code = cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", file, strerror(-r));
                 else
                         (void)printf("%s\n", file);
         }

@@ -22,6 +22,7 @@
 #include "sys/manifestjson.h"
 #include "sys/modsign.h"
 #include "sys/package.h"
+#include "sys/resources.h"
 #include "sys/store.h"
 
 typedef struct Import {
@@ -74,8 +75,7 @@ static Code unpack(Import *in)
         if (r > 0)
                 return cli_fail(CODE_PACKAGE_INVALID, "%s: %s.", in->file, strna(why));
         if (r < 0)
-                return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.", in->build,
-                                strerror(-r));
+                return cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", in->build, strerror(-r));
         r = package_is_possible(&in->m, &why);
         return r > 0 ? CODE_OK : cli_fail(CODE_PACKAGE_INVALID, "%s: %s.", in->file, strna(why));
 }
@@ -172,9 +172,12 @@ static Code link_one(const Import *in, const BuildFile *f)
         _cleanup_free_ char *script = part(in, MANIFEST_LINKER_SCRIPT), *interface = part(in, f->interface),
                             *output = part(in, f->name), *core = NULL, *common = NULL;
         _cleanup_(recipe_step_done) RecipeStep step = {};
+        _cleanup_(buildlog_done) BuildLog log;
         LinkInput input;
+        Code code;
         int r;
 
+        buildlog_init(&log, BUILD_STAGE_LINK, 0);
         core = cli_store_path(&in->store, in->source->path, f->core);
         common = has_common ? part(in, MANIFEST_COMMON_OBJECT) : NULL;
         if (!script || !interface || !output || !core || (has_common && !common))
@@ -188,11 +191,16 @@ static Code link_one(const Import *in, const BuildFile *f)
         };
         r = recipe_link(&input, &step);
         if (r == 0)
-                r = cli_store_run(step.argv, step.environment, NULL);
+                r = cli_store_run(step.argv, step.environment, &log, NULL);
         if (r == 127)
                 return cli_fail(CODE_TOOLCHAIN_MISSING,
                                 "Importing a package of the proprietary driver takes ld (binutils).");
-        return r ? cli_fail(CODE_LINK_FAILED, "%s.", f->name) : CODE_OK;
+        if (r == 0)
+                return CODE_OK;
+        code = buildlog_code(&log, false);
+        if (code == CODE_LINK_FAILED && resources_is_full(in->lock))
+                code = CODE_NO_SPACE;
+        return cli_fail(code, "%s.", f->name);
 }
 
 static Code attach_signature(const Import *in, const BuildFile *f)
@@ -213,6 +221,8 @@ static Code attach_signature(const Import *in, const BuildFile *f)
                 r = modsign_attach(fd, der, size, &why);
         if (r == 0)
                 r = root_unlink(in->store.cli->root, path);
+        if (r < 0)
+                return cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", path, strerror(-r));
         return r ? cli_fail(CODE_PACKAGE_INVALID, "%s: %s.", name,
                                    why ? why : "it is not there or no signature")
                  : CODE_OK;
@@ -257,11 +267,11 @@ static Code publish(Import *in)
         staged = root_path(in->store.cli->root, in->build);
         target = root_path(in->store.cli->root, builds);
         if (r < 0 || !staged || !target)
-                return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.", path,
+                return cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", path,
                                 strerror(r < 0 ? -r : ENOMEM));
 
         r = cli_store_run((char *[]){ (char *)path_of_worker(), (char *)"seal", staged, target, NULL }, NULL,
-                        &result);
+                        NULL, &result);
         if (r)
                 return cli_fail(r > 0 && code_from_exit_status(r) > 0 ? code_from_exit_status(r)
                                                                       : CODE_STORE_FAILED,
@@ -316,12 +326,22 @@ static Code check_kernel(const Import *in)
         return code;
 }
 
-static Code check_files(const Import *in, bool (*wanted)(const BuildManifest *m, const BuildFile *f))
+static Code check_shipped(const Import *in)
 {
-        if (cli_store_verify(&in->store, &in->m, in->build, wanted) == CODE_OK)
+        if (cli_store_verify(&in->store, &in->m, in->build, package_ships) == CODE_OK)
+                return CODE_OK;
+        return cli_fail(CODE_PACKAGE_INVALID, "%s: the files named above are not what its manifest says.",
+                        in->file);
+}
+
+/* What was linked here has to be what was linked there: its signatures and digests were made of that. */
+static Code check_linked(const Import *in)
+{
+        if (cli_store_verify(&in->store, &in->m, in->build, NULL) == CODE_OK)
                 return CODE_OK;
         return cli_fail(CODE_PACKAGE_INVALID,
-                        "%s: the files named above are not what the manifest says; it was linked by %s.",
+                        "%s: linked by this machine's ld, the files named above are not what its manifest says. "
+                        "They were exported by a machine with %s: the same one makes the same files.",
                         in->file, strna(in->m.linker));
 }
 
@@ -340,19 +360,19 @@ static Code import(Import *in)
                 r = in->build ? root_mkdirs(s->cli->root, in->build, 0755) : -ENOMEM;
         }
         if (r < 0)
-                return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
-                                s->config->store_directory, strerror(-r));
+                return cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", s->config->store_directory,
+                                strerror(-r));
         code = unpack(in);
         if (code == CODE_OK)
                 code = check_id(in);
         if (code == CODE_OK)
                 code = check_kernel(in);
         if (code == CODE_OK)
-                code = check_files(in, package_ships);
+                code = check_shipped(in);
         if (code == CODE_OK)
                 code = link_all(in);
         if (code == CODE_OK)
-                code = check_files(in, NULL);
+                code = check_linked(in);
         return code ? code : publish(in);
 }
 

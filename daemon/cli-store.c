@@ -112,8 +112,8 @@ Code cli_store_lock(CliStore *s)
         r = storelock_wait(s->cli->root, s->config->store_directory, s->cli->wait ? s->cli->wait_timeout : 0,
                         tell_holder, &s->lock, &holder);
         if (r < 0)
-                return cli_fail(r == -ENOSPC ? CODE_NO_SPACE : CODE_STORE_FAILED, "%s: %s.",
-                                s->config->store_directory, strerror(-r));
+                return cli_fail(code_of_write(r, CODE_STORE_FAILED), "%s: %s.", s->config->store_directory,
+                                strerror(-r));
         if (r == STORELOCK_E_HELD)
                 return cli_fail(CODE_STORE_LOCKED, "%s: process %d.", s->config->store_directory,
                                 (int)holder);
@@ -175,7 +175,7 @@ Code cli_store_verify(const CliStore *s, const BuildManifest *m, const char *dir
         return code;
 }
 
-int cli_store_run(char *const *argv, char *const *environment, char **ret_build)
+int cli_store_run(char *const *argv, char *const *environment, BuildLog *log, char **ret_build)
 {
         ProcSpec spec = { .argv = argv, .environment = environment, .death_signal = SIGKILL };
         _cleanup_close_ int output = -EBADF;
@@ -192,6 +192,10 @@ int cli_store_run(char *const *argv, char *const *environment, char **ret_build)
         while (waitid(P_PID, (id_t)pid, &si, WEXITED) < 0)
                 if (errno != EINTR)
                         return err_origin(-errno);
+        if (log && text && buildlog_feed(log, text, strlen(text), NULL) < 0)
+                return err_origin(-ENOMEM);
+        if (log && buildlog_finish(log) < 0)
+                return err_origin(-ENOMEM);
         for (char *line = text ? strtok(text, "\n") : NULL; line; line = strtok(NULL, "\n")) {
                 const char *build = startswith(line, "build=");
 
@@ -218,6 +222,6 @@ int cli_store_discard_stale(const CliStore *s)
                 if (r == 0)
                         r = strv_push_consume(&argv, root_path(s->cli->root, *path));
         if (r == 0)
-                r = cli_store_run(argv, NULL, NULL);
+                r = cli_store_run(argv, NULL, NULL, NULL);
         return r > 0 ? err_origin(-EIO) : err_trace(r);
 }

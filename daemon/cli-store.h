@@ -4,6 +4,7 @@
 /* What cli-builds.c, cli-export.c and cli-import.c share: the store as one command sees it. */
 
 #include "cli.h"
+#include "policy/buildlog.h"
 #include "policy/manifest.h"
 
 typedef struct CliStore {
@@ -38,9 +39,11 @@ int cli_store_open_file(const CliStore *s, const char *directory, const char *na
 Code cli_store_verify(const CliStore *s, const BuildManifest *m, const char *directory,
                 bool (*wanted)(const BuildManifest *m, const BuildFile *f));
 
-/* Runs a program to its end, its output on stderr but for the line "build=". Returns its status or a
- * negative errno. */
-int cli_store_run(char *const *argv, char *const *environment, char **ret_build);
+/*
+ * Runs a program to its end, its output on stderr but for the line "build=";
+ * @log (may be NULL) reads it too. Returns its status or a negative errno.
+ */
+int cli_store_run(char *const *argv, char *const *environment, BuildLog *log, char **ret_build);
 
 /* Removes staging directories nobody works in. Returns 0 or a negative errno. */
 int cli_store_discard_stale(const CliStore *s);

@@ -130,7 +130,7 @@ static FetchOutcome get_file(
 
                 if (size == 0 || fetch_check_file(fd, checksum) != 0) {
                         r = get(f, &spec, "downloading the developer container", &why);
-                        if ((r == -ENOSPC || r == -EDQUOT) && ftruncate(fd, 0) < 0)
+                        if (code_of_write(r, CODE_OK) && ftruncate(fd, 0) < 0)
                                 helper_say(HELPER_KEY_NOTE, "What has arrived cannot be removed: %s",
                                                 strerror(errno));
                         if (r)

@@ -79,7 +79,7 @@ void fetch_reason(Fetch *f, const char *format, ...)
 static Code fatal(const char *what, int r)
 {
         helper_say(HELPER_KEY_DETAIL, "%s: %s", what, strerror(-r));
-        return r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_STORE_FAILED;
+        return code_of_write(r, CODE_STORE_FAILED);
 }
 
 FetchOutcome fetch_fatal(Fetch *f, const char *what, int r, Code *ret_code)

@@ -88,8 +88,8 @@ void stage_build_enter(Manager *m, FsmState state)
         if (!m->build)
                 r = begin(m);
         if (r < 0)
-                manager_stage_failed(m, r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_STORE_FAILED,
-                                "%s: %s.", m->config->store_directory, strerror(-r));
+                manager_stage_failed(m, code_of_write(r, CODE_STORE_FAILED), "%s: %s.",
+                                m->config->store_directory, strerror(-r));
         else
                 build_run(m->build, state);
 }

@@ -46,7 +46,7 @@ static void fail_fatal(Toolchain *t, int r, const char *what)
 {
         _cleanup_free_ char *detail = str_format("%s: %s.", what, strerror(-r));
 
-        fail(t, r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_INTERNAL, strna(detail));
+        fail(t, code_of_write(r, CODE_INTERNAL), strna(detail));
 }
 
 static int look_inside(Toolchain *t, const char *name)

@@ -20,5 +20,5 @@ Code worker_firmware(char **arguments)
                 return CODE_OK;
         helper_say(HELPER_KEY_DETAIL, "Copying the firmware from %s to %s: %s%s%s", arguments[0],
                         arguments[1], strempty(name), name ? ": " : "", strerror(-r));
-        return r == -ENOSPC ? CODE_NO_SPACE : CODE_FIRMWARE_HIDDEN;
+        return code_of_write(r, CODE_FIRMWARE_HIDDEN);
 }

@@ -50,7 +50,7 @@ static Code fail(Code code, const char *what, int r, const char *why)
                         why     ? why
                         : r < 0 ? strerror(-r)
                                 : "unexpected answer");
-        return r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : code;
+        return code_of_write(r, code);
 }
 
 static Code check_validity(const ModCert *cert, const char *path)

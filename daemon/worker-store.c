@@ -33,7 +33,7 @@
 Code worker_store_error(const char *what, int r)
 {
         helper_say(HELPER_KEY_DETAIL, "%s: %s", what, r < 0 ? strerror(-r) : "unexpected answer");
-        return r == -ENOSPC || r == -EDQUOT ? CODE_NO_SPACE : CODE_STORE_FAILED;
+        return code_of_write(r, CODE_STORE_FAILED);
 }
 
 /* The host's root: paths on the helper's command line are the machine's own. */

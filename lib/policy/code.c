@@ -206,6 +206,11 @@ bool code_is_transient(Code code)
         return code >= 0 && code < _CODE_MAX && codes[code].transient;
 }
 
+Code code_of_write(int error, Code otherwise)
+{
+        return error == -ENOSPC || error == -EDQUOT ? CODE_NO_SPACE : otherwise;
+}
+
 bool code_is_about_driver(Code code)
 {
         static const bool about_driver[_CODE_MAX] = {

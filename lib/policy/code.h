@@ -92,6 +92,10 @@ const char *code_sentence(Code code);
 /* One next step for the person on call. */
 const char *code_remedy(Code code);
 
+/* Of a write that failed with the negative errno @error: no room and no quota are one code, the rest is
+ * @otherwise. */
+Code code_of_write(int error, Code otherwise);
+
 /*
  * True if trying again in this very process can help: the reason is one that
  * passes by itself (a full disk, a busy driver, a killed compiler). The others

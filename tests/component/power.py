@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -416,6 +417,29 @@ def full_import(m):
     time_of(m, "builds", "import", package)
     ends_ready(m)
     check_equal(m.compiled(), 1, f"compiler runs: driver {DRIVER} was imported")
+
+
+@story("an import with one more page of room each time, until it succeeds: no-space and nothing left at each of its writes")
+def import_by_pages(m):
+    put_key(m)
+    disk = Disk(m)
+    time_of(m, "build", "--set=Signing.Key=/etc/keys/k.pem", "--set=Signing.Certificate=/etc/keys/k.crt")
+    package = m.path("package")
+    time_of(m, "builds", "export", m.builds()[0], package)
+    empty(m)
+    said = set()
+    for pages in range(256):
+        disk.fill(pages * 4096)
+        p = m.run("builds", "import", package)
+        if p.returncode == 0:
+            break
+        check_equal(p.returncode, NO_SPACE, f"{pages} pages: {p.stderr}")
+        said.add(re.sub(r"\S*staging/[^/ ]*/", "", p.stderr.splitlines()[-3]))
+        m.check_store(0)
+        check_equal(m.staging(), [], "staging")
+    note(f"{pages} imports without room: {said}")
+    check(pages > 5 and len(said) > 2, f"{pages} pages, {said}")
+    clean(m, 1)
 
 
 if "DRIVERD_TEST_MOUNTS" not in os.environ:

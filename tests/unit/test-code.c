@@ -141,6 +141,15 @@ START_TEST(test_outside)
 }
 END_TEST
 
+START_TEST(test_write)
+{
+        ck_assert_int_eq(code_of_write(-ENOSPC, CODE_STORE_FAILED), CODE_NO_SPACE);
+        ck_assert_int_eq(code_of_write(-EDQUOT, CODE_STORE_FAILED), CODE_NO_SPACE);
+        ck_assert_int_eq(code_of_write(-EIO, CODE_STORE_FAILED), CODE_STORE_FAILED);
+        ck_assert_int_eq(code_of_write(0, CODE_OK), CODE_OK);
+}
+END_TEST
+
 /* What a restart cannot mend must not be restarted for ever; what it can, must. UNIT is the built unit file.
  */
 START_TEST(test_unit_file)
@@ -184,4 +193,4 @@ END_TEST
 
 UNIT_MAIN("code", UNIT_LOOP(test_contract, ELEMENTSOF(contract)), UNIT_TEST(test_contract_is_complete),
                 UNIT_LOOP(test_texts, _CODE_MAX), UNIT_LOOP(test_range, _CODE_MAX), UNIT_TEST(test_outside),
-                UNIT_TEST(test_unit_file))
+                UNIT_TEST(test_write), UNIT_TEST(test_unit_file))
