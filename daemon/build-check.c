@@ -15,12 +15,8 @@
 
 static void on_checked(Build *b, const JobResult *result)
 {
-        Code code = result->status < 0 ? CODE_LINK_FAILED : code_from_exit_status(result->status);
-
-        if (code == CODE_OK)
+        if (!build_worker_failed(b, result, CODE_LINK_FAILED))
                 build_sign(b);
-        else
-                build_fail(b, code > CODE_OK ? code : CODE_LINK_FAILED, "%s", strempty(b->answer_detail));
 }
 
 void build_check_line(Build *b, const char *line)

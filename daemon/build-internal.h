@@ -22,6 +22,7 @@ struct Build {
         BuildLog log;        /* of the stage that runs */
         int log_fd;          /* build.log, the whole output of all stages */
         unsigned jobs;       /* make -j */
+        usec_t deadline;     /* of the whole build, CLOCK_MONOTONIC */
         bool memory_retried; /* the one repetition with -j1 was used */
 
         char *staging; /* in the root */
@@ -94,9 +95,21 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
  * are kept in answer_detail. */
 void build_worker(Build *b, BuildStepDone done, char *const *more, const char *operation, ...) _sentinel_;
 
+/* Fails the stage if the worker did: with its own code and detail, else with how it ended and @otherwise, or
+ * out-of-memory if it was killed.
+ * True if it did. */
+bool build_worker_failed(Build *b, const JobResult *result, Code otherwise);
+
+/* Runs @spec as the current step, for what is left of the build's time. If it cannot be started the stage
+ * fails. */
+void build_start(Build *b, JobSpec *spec);
+
 /* The stage is over. */
 void build_succeed(Build *b);
 void build_fail(Build *b, Code code, const char *format, ...) _printf_(3, 4);
+
+/* The build's time was over. */
+void build_fail_late(Build *b);
 
 /* Fails the stage if the step did, with the code and the first error lines of its output. True if it did. */
 bool build_step_failed(Build *b, const JobResult *result);

@@ -210,12 +210,12 @@ static int write_draft(Build *b)
 
 static void on_sealed(Build *b, const JobResult *result)
 {
-        Code code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
-
-        if (result->status == 0 && b->result)
+        if (build_worker_failed(b, result, CODE_STORE_FAILED))
+                return;
+        if (b->result)
                 build_keep_tree(b);
         else
-                build_fail(b, code > CODE_OK ? code : CODE_STORE_FAILED, "%s", strempty(b->answer_detail));
+                build_fail(b, CODE_STORE_FAILED, "The worker does not say where the build is.");
 }
 
 void build_run_publish(Build *b)

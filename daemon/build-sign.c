@@ -51,14 +51,10 @@ int build_signer(const Build *b, Signer *ret)
 
 static void on_signed(Build *b, const JobResult *result)
 {
-        Code code = result->status < 0 ? CODE_SIGN_FAILED : code_from_exit_status(result->status);
-
         if (result->timed_out)
                 build_fail(b, CODE_BUILD_TIMEOUT, "The key did not answer in time.");
-        else if (code == CODE_OK)
+        else if (!build_worker_failed(b, result, CODE_SIGN_FAILED))
                 build_succeed(b);
-        else
-                build_fail(b, code > CODE_OK ? code : CODE_SIGN_FAILED, "%s", strempty(b->answer_detail));
 }
 
 void build_sign(Build *b)
@@ -109,14 +105,11 @@ static int copy_step(Build *b, RecipeStep *ret)
 
 static void on_verified(Build *b, const JobResult *result)
 {
-        Code code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
         RecipeStep step = {};
         int r;
 
-        if (code != CODE_OK) {
-                build_fail(b, code > CODE_OK ? code : CODE_STORE_FAILED, "%s", strempty(b->answer_detail));
+        if (build_worker_failed(b, result, CODE_STORE_FAILED))
                 return;
-        }
         r = copy_step(b, &step);
         if (r) {
                 recipe_step_done(&step);

@@ -20,8 +20,8 @@
 #include "base/str.h"
 #include "build-config.h"
 #include "build-internal.h"
-#include "helper.h"
 #include "paths.h"
+#include "sys/clock.h"
 #include "sys/resources.h"
 #include "sys/store.h"
 
@@ -73,6 +73,7 @@ int build_new(JobPool *pool, const BuildRequest *request, const BuildHandler *ha
         b->pool = pool;
         b->stage = _FSM_STATE_INVALID;
         b->jobs = count_jobs(request);
+        b->deadline = usec_add(now_usec(), request->config->build_timeout);
 
         r = str_replace(&b->store, request->store);
         if (r == 0)
@@ -206,6 +207,13 @@ void build_fatal(Build *b, int error, const char *what)
         build_fail(b, code, "%s: %s.", what, strerror(-error));
 }
 
+void build_fail_late(Build *b)
+{
+        _cleanup_free_ char *limit = str_from_usec(b->request.config->build_timeout);
+
+        build_fail(b, CODE_BUILD_TIMEOUT, "It was stopped after %s.", strna(limit));
+}
+
 bool build_step_failed(Build *b, const JobResult *result)
 {
         _cleanup_free_ char *lines = NULL;
@@ -216,9 +224,7 @@ bool build_step_failed(Build *b, const JobResult *result)
                 return false;
 
         if (result->timed_out) {
-                _cleanup_free_ char *limit = str_from_usec(b->request.config->build_timeout);
-
-                build_fail(b, CODE_BUILD_TIMEOUT, "It was stopped after %s.", strna(limit));
+                build_fail_late(b);
                 return true;
         }
 
@@ -269,10 +275,13 @@ static void on_exit_of_step(void *userdata, const JobResult *result)
 
 static const JobHandler step_handler = { .on_line = on_line, .on_exit = on_exit_of_step };
 
-static void start(Build *b, const JobSpec *spec)
+void build_start(Build *b, JobSpec *spec)
 {
+        usec_t now = now_usec();
         int r;
 
+        /* The limit is one for all that a build runs; 0 would be none. */
+        spec->timeout = b->deadline > now ? b->deadline - now : 1;
         r = job_start(b->pool, spec, &step_handler, b, &b->job);
         if (r < 0)
                 build_fatal(b, r, spec->argv[0]);
@@ -285,7 +294,6 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
         JobSpec spec = {
                 .environment = step->environment,
                 .directory = step->directory,
-                .timeout = b->request.config->build_timeout,
                 .guarded = true, /* make passes a signal on to shells, and those to nobody */
                 .log_fd = b->log_fd,
         };
@@ -301,54 +309,8 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
         if (r < 0)
                 build_fatal(b, r, step->argv[0]);
         else
-                start(b, &spec);
+                build_start(b, &spec);
         recipe_step_done(step);
-}
-
-static void on_worker_line(Build *b, const char *line)
-{
-        const char *value;
-
-        if ((value = startswith(line, HELPER_KEY_DETAIL "=")))
-                (void)str_replace(&b->answer_detail, value);
-        else if ((value = startswith(line, HELPER_KEY_BUILD "=")))
-                (void)str_replace(&b->result, value);
-        else if (startswith(line, HELPER_KEY_KEPT "="))
-                build_kept_line(b, line);
-        else
-                build_check_line(b, line);
-}
-
-void build_worker(Build *b, BuildStepDone done, char *const *more, const char *operation, ...)
-{
-        _cleanup_strv_ char **argv = NULL;
-        JobSpec spec = {
-                .timeout = b->request.config->build_timeout, .death_signal = SIGTERM, .log_fd = b->log_fd
-        };
-        const char *argument;
-        va_list ap;
-        int r;
-
-        r = strv_push(&argv, path_of_worker());
-        if (r == 0)
-                r = strv_push(&argv, operation);
-        va_start(ap, operation);
-        while (r == 0 && (argument = va_arg(ap, const char *)))
-                r = strv_push(&argv, argument);
-        va_end(ap);
-        STRV_FOREACH (m, more)
-                if (r == 0)
-                        r = strv_push(&argv, *m);
-        if (r < 0) {
-                build_fatal(b, r, operation);
-                return;
-        }
-
-        spec.argv = argv;
-        b->step_inside = false;
-        b->step_line = on_worker_line;
-        b->step_done = done;
-        start(b, &spec);
 }
 
 void build_run(Build *b, FsmState stage)

@@ -5,6 +5,7 @@ tried again without leaving anything behind."""
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 
@@ -68,6 +69,36 @@ def too_long(m):
     m.put("ctl/compile-hook", "(trap '' TERM; exec sleep 1000) & sleep 1000\n")
     d = m.start("--set=Build.TimeoutSec=1s", "--set=Retry.Attempts=1")
     failed(m, d, "build-timeout", 27, "It was stopped after 1s.")
+
+
+@story("the time that a build may take is one for all that it runs")
+def too_long_together(m):
+    m.put("ctl/compile-hook", "sleep 2\n")
+    m.close("check")
+    d = m.start("--set=Build.TimeoutSec=4s", "--set=Retry.Attempts=1")
+    m.wait_at("check")
+    time.sleep(3)
+    m.open("check")
+    failed(m, d, "build-timeout", 27, "It was stopped after 4s.")
+    check_equal((m.compiled(), m.builds()), (1, []), "compiler runs, builds")
+
+
+@story("a worker that is killed, or does not start: how it ended is said")
+def worker_ends(m):
+    m.close("check")
+    d = m.start("--set=Retry.Attempts=1")
+    m.wait_at("check")
+    for pid, words in m.processes():
+        if "fake-worker check" in words:
+            os.kill(pid, signal.SIGKILL)
+    failed(m, d, "out-of-memory", 21, "The worker ended by signal 9 (Killed).")
+    m.open("check")
+    os.makedirs(m.path("ctl/worker"))
+    with open(m.path("ctl/worker/w"), "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\n[ \"$1\" != check ] || exit 127\nexec \"$REAL_WORKER\" \"$@\"\n")
+        os.fchmod(f.fileno(), 0o755)
+    d = m.start("--set=Retry.Attempts=1", env={"NVIDIA_DRIVERD_WORKER": m.path("ctl/worker/w")})
+    failed(m, d, "link-failed", 23, "The worker ended with status 127.")
 
 
 @story("a module that the kernel refuses: rolled back, tried again, then FAILED")
