@@ -95,9 +95,10 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
  * are kept in answer_detail. */
 void build_worker(Build *b, BuildStepDone done, char *const *more, const char *operation, ...) _sentinel_;
 
-/* Fails the stage if the worker did: with its own code and detail, else with how it ended and @otherwise, or
- * out-of-memory if it was killed.
- * True if it did. */
+/*
+ * Fails the stage if the worker did: with its own code and detail, else with
+ * how it ended and @otherwise, or out-of-memory if it was killed. True if it did.
+ */
 bool build_worker_failed(Build *b, const JobResult *result, Code otherwise);
 
 /* Runs @spec as the current step, for what is left of the build's time. If it cannot be started the stage

@@ -67,7 +67,8 @@ bool build_worker_failed(Build *b, const JobResult *result, Code otherwise)
         else if (code > CODE_OK)
                 build_fail(b, code, "%s", strempty(b->answer_detail));
         else if (result->signal)
-                build_fail(b, result->signal == SIGKILL ? CODE_OUT_OF_MEMORY : otherwise, "The worker ended by signal %d (%s).", result->signal,
+                build_fail(b, result->signal == SIGKILL ? CODE_OUT_OF_MEMORY : otherwise,
+                                "The worker ended by signal %d (%s).", result->signal,
                                 strsignal(result->signal));
         else
                 build_fail(b, otherwise, "The worker ended with status %d.", result->status);

@@ -50,17 +50,19 @@ static int export_files(const CliStore *s, PackageWriter *w, const BuildManifest
 /* Beside the target and renamed: a file of that name is never half a package. */
 static int export_to(const CliStore *s, const BuildManifest *m, const char *file)
 {
-        _cleanup_free_ char *temporary = str_format("%s.%d", file, (int)getpid());
+        _cleanup_free_ char *temporary = str_format("%s.XXXXXX", file);
         _cleanup_(package_writer_freep) PackageWriter *w = NULL;
         _cleanup_close_ int fd = -EBADF;
+        mode_t mask = umask(0);
         int r;
 
+        (void)umask(mask);
         if (!temporary)
                 return err_origin(-ENOMEM);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        fd = mkostemp(temporary, O_CLOEXEC);
         if (fd < 0)
                 return err_origin(-errno);
-        r = package_writer_new(fd, &w);
+        r = fchmod(fd, 0666 & ~mask) < 0 ? err_origin(-errno) : package_writer_new(fd, &w);
         if (r == 0)
                 r = export_files(s, w, m);
         if (r == 0 && (fsync(fd) < 0 || rename(temporary, file) < 0))

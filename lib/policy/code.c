@@ -79,7 +79,7 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "The modules were built for another kernel than this one.",
                         "Build for this kernel; both identities are named above." },
         [CODE_BUILD_DAMAGED] = { "build-damaged", 25, true, "A file of the build is not what was built.",
-                        "It was set aside and is made again; check the disk it lies on." },
+                        "The daemon sets it aside and makes it again; check the disk it lies on." },
         [CODE_STORE_FAILED] = { "store-failed", 26, true, "The store cannot be written.",
                         "Check that the store's directory is on a writable file system." },
         [CODE_BUILD_TIMEOUT] = { "build-timeout", 27, true, "The build took longer than allowed.",

@@ -102,7 +102,12 @@ def damage(m):
 def package(m):
     first = export(m)
     name = m.builds()[0]
+    old = os.umask(0o027)
     builds(m, "export", name, first + "2")
+    os.umask(old)
+    check_equal(os.stat(first + "2").st_mode & 0o7777, 0o640, "mode")
+    directory, base = os.path.split(first)
+    check_equal(sorted(f for f in os.listdir(directory) if f.startswith(base)), [base, base + "2"], "files")
     with open(first, "rb") as a, open(first + "2", "rb") as b:
         check(a.read() == b.read(), "the same build gives the same package")
     names = [i.name for i, _ in members(first)]
