@@ -197,6 +197,9 @@ char *enforcement_describe(const EnforcementFacts *f)
         _cleanup_free_ char *list = NULL;
         int r = 0;
 
+        /* Distributions lock the kernel down at Secure Boot; that it did is not said here. */
+        if (!is_enforced(f) && f->lockdown == LOCKDOWN_UNKNOWN && f->secure_boot == KNOWN_YES)
+                return strdup("not known to be enforced (Secure Boot, /sys/kernel/security cannot be read)");
         if (!is_enforced(f))
                 return strdup(f->sig_enforce == KNOWN_NOT && f->lockdown == LOCKDOWN_UNKNOWN
                                                 ? "not known to be enforced"

@@ -4,7 +4,8 @@
  * module.sig_enforce is the kernel's own word: it is on by configuration
  * (MODULE_SIG_FORCE), by the command line, or because somebody wrote to it. A
  * kernel without MODULE_SIG does not have it. /proc/cmdline is only read to
- * say where it comes from.
+ * say where it comes from. A container has neither securityfs nor efivarfs in
+ * its own /sys: there the machine's are looked at, as init sees them.
  */
 
 #include "base/result.h"
@@ -14,6 +15,7 @@
 
 #define SIG_ENFORCE "sys/module/module/parameters/sig_enforce"
 #define LOCKDOWN    "sys/kernel/security/lockdown"
+#define OF_INIT     "proc/1/root/"
 #define KEYS        "proc/keys"
 #define SECURE_BOOT "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -44,7 +46,8 @@ static Known read_sig_enforce(const Root *root)
 /* "none [integrity] confidentiality" */
 static Lockdown read_lockdown(const Root *root)
 {
-        _cleanup_free_ char *line = read_line(root, LOCKDOWN);
+        _cleanup_free_ char *own = read_line(root, LOCKDOWN),
+                            *line = own ? TAKE_PTR(own) : read_line(root, OF_INIT LOCKDOWN);
         char *name = line ? strchr(line, '[') : NULL;
         Lockdown lockdown;
 
@@ -60,9 +63,12 @@ static Known read_secure_boot(const Root *root)
 {
         _cleanup_free_ char *data = NULL;
         size_t size = 0;
+        int r;
 
-        if (root_read_file(root, SECURE_BOOT, LINE_MAX_BYTES, &data, &size) != 0 ||
-                        size != EFI_ATTRIBUTES + 1)
+        r = root_read_file(root, SECURE_BOOT, LINE_MAX_BYTES, &data, &size);
+        if (r != 0)
+                r = root_read_file(root, OF_INIT SECURE_BOOT, LINE_MAX_BYTES, &data, &size);
+        if (r != 0 || size != EFI_ATTRIBUTES + 1)
                 return KNOWN_NOT;
         return data[EFI_ATTRIBUTES] == 1 ? KNOWN_YES : KNOWN_NO;
 }
@@ -103,10 +109,10 @@ int lockdown_read(const Root *root, EnforcementFacts *ret)
 
         r = read_cmdline(root, &f.on_command_line);
         /* Where nothing is enforced nobody asks for the rest. */
-        if (r == 0 && (f.sig_enforce == KNOWN_YES || f.lockdown > LOCKDOWN_NONE)) {
+        if (f.sig_enforce == KNOWN_YES || f.lockdown != LOCKDOWN_NONE)
                 f.secure_boot = read_secure_boot(root);
+        if (r == 0 && (f.sig_enforce == KNOWN_YES || f.lockdown > LOCKDOWN_NONE))
                 r = read_keys(root, &f);
-        }
         if (r) {
                 enforcement_facts_done(&f);
                 return err_trace(r);

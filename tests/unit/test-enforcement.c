@@ -141,6 +141,8 @@ static const struct {
         { KNOWN_NO, false, LOCKDOWN_NONE, KNOWN_YES, "not enforced" },
         { KNOWN_NO, false, LOCKDOWN_UNKNOWN, KNOWN_NOT, "not enforced" },
         { KNOWN_NOT, false, LOCKDOWN_UNKNOWN, KNOWN_NOT, "not known to be enforced" },
+        { KNOWN_NO, false, LOCKDOWN_UNKNOWN, KNOWN_YES,
+                        "not known to be enforced (Secure Boot, /sys/kernel/security cannot be read)" },
         { KNOWN_YES, false, LOCKDOWN_NONE, KNOWN_NO, "enforced (module.sig_enforce)" },
         { KNOWN_YES, true, LOCKDOWN_NONE, KNOWN_NOT,
                         "enforced (module.sig_enforce on the kernel's command line)" },
@@ -251,6 +253,36 @@ START_TEST(test_read)
 }
 END_TEST
 
+/* What a container sees: no securityfs and no efivarfs in its own /sys. */
+START_TEST(test_read_container)
+{
+        static const char secure[] = { 6, 0, 0, 0, 1 };
+        EnforcementFacts f = {};
+        TmpRoot t = tmproot_new();
+        _cleanup_free_ char *text = NULL, *locked = NULL;
+
+        tmproot_write(&t, "sys/module/module/parameters/sig_enforce", "N\n");
+        tmproot_mkdir(&t, "proc/1/root/sys/firmware/efi/efivars");
+        ck_assert_int_eq(root_write_file(t.root,
+                                         "proc/1/root/sys/firmware/efi/efivars/"
+                                         "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+                                         secure, sizeof(secure), 0644),
+                        0);
+        ck_assert_int_eq(lockdown_read(t.root, &f), 0);
+        text = enforcement_describe(&f);
+        ck_assert_str_eq(
+                        text, "not known to be enforced (Secure Boot, /sys/kernel/security cannot be read)");
+        enforcement_facts_done(&f);
+
+        tmproot_write(&t, "proc/1/root/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        ck_assert_int_eq(lockdown_read(t.root, &f), 0);
+        locked = enforcement_describe(&f);
+        ck_assert_str_eq(locked, "enforced (lockdown integrity, Secure Boot)");
+        enforcement_facts_done(&f);
+        tmproot_done(&t);
+}
+END_TEST
+
 /* A kernel without MODULE_SIG has other parameters, but not this one. */
 START_TEST(test_read_no_parameter)
 {
@@ -268,4 +300,4 @@ UNIT_MAIN("enforcement", UNIT_LOOP(test_keys, ELEMENTSOF(key_lists)),
                 UNIT_LOOP(test_judge, ELEMENTSOF(cases)), UNIT_TEST(test_names),
                 UNIT_LOOP(test_describe, ELEMENTSOF(descriptions)), UNIT_TEST(test_explain),
                 UNIT_TEST(test_summarize), UNIT_LOOP(test_read, ELEMENTSOF(machines)),
-                UNIT_TEST(test_read_no_parameter))
+                UNIT_TEST(test_read_container), UNIT_TEST(test_read_no_parameter))
