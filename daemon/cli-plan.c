@@ -75,6 +75,13 @@ static int make_plan(const Cli *cli, Facts *f, const Config *config, Plan *plan)
         return r ? err_trace(r) : err_trace(facts_plan(f, config, plan));
 }
 
+static void tell_tree(const Facts *f, const Plan *plan)
+{
+        if (plan->tree && plan->code == CODE_OK)
+                STRV_FOREACH (note, f->tree.notes)
+                        (void)fprintf(stderr, "nvidia-driver: kernel tree: %s\n", *note);
+}
+
 Code cli_plan(Cli *cli)
 {
         _cleanup_(config_freep) Config *config = NULL;
@@ -90,6 +97,8 @@ Code cli_plan(Cli *cli)
         r = facts_gather(cli->root, config, NULL, &facts);
         if (r == 0)
                 r = make_plan(cli, &facts, config, &plan);
+        if (r == 0)
+                tell_tree(&facts, &plan);
         if (r == 0)
                 r = print(cli, &facts, &plan, config);
         code = r < 0 ? cli_fatal(r, "plan") : plan.code;

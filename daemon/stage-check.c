@@ -39,6 +39,11 @@ static void report(Manager *m)
                 log_warning(m->log, "%s, ignoring.", *warning);
         STRV_FOREACH (note, signing->notes)
                 log_warning(m->log, "%s, ignoring.", *note);
+        /* How it was told that the tree is this kernel's: for who wonders about a module that does not fit.
+         */
+        if (m->plan.tree && m->plan.code == CODE_OK)
+                STRV_FOREACH (note, m->facts.tree.notes)
+                        log_notice(m->log, "Kernel tree: %s.", *note);
         /* Nothing has to be signed now, but it will not do when it has to. */
         if (signing->code != CODE_OK && m->plan.code == CODE_OK)
                 log_warning(m->log, "%s %s, ignoring: nothing has to be signed.",

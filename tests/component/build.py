@@ -12,6 +12,7 @@ import signal
 import subprocess
 
 from harness import DRIVER, SOURCE, STORE, TREE, Skip, check, check_equal, main, note, story, wait_until
+from fixture import VERSION
 from harness import compile_objects
 
 OTHER = "6.12.95-other"
@@ -25,6 +26,23 @@ def other_kernel(m):
     compile_objects(m.path("ctl/objects"), f"{OTHER} SMP mod_unload")
     # Paths on the command line are the caller's and are made absolute; in a fixture they are the root's.
     return ["build", f"--kernel={OTHER}", f"--set=Kernel.Tree=/{OTHER_TREE}", f"--set=Driver.Source=/{SOURCE}"]
+
+
+@story("a tree of the same release whose version text is another one: told by plan, build and the daemon")
+def other_text(m):
+    m.put(f"{TREE}/include/generated/utsversion.h", '#define UTS_VERSION "#2 SMP rebuilt"\n')
+    text = f'version text is "#2 SMP rebuilt", the kernel\'s is "{VERSION}"'
+    for command in "plan", "build":
+        p = m.run(command)
+        check(p.returncode == 0 and text in p.stderr, p.stderr)
+    # What is in the store needs no tree, and nothing is told about one.
+    p = m.run("plan")
+    check(p.returncode == 0 and "version text" not in p.stderr, p.stderr)
+    shutil.rmtree(m.path(f"{STORE}/builds/{m.builds()[0]}"))
+    d = m.start()
+    d.wait_ready()
+    check(f"Kernel tree: {text}." in d.log(), d.log())
+    d.stop()
 
 
 @story("for the running kernel, into the store; the daemon then only loads")
