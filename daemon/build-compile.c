@@ -60,10 +60,28 @@ static void run_make(Build *b)
                 build_step(b, &step, NULL, on_make);
 }
 
+static void on_digest(Build *b, const JobResult *result)
+{
+        if (build_worker_failed(b, result, CODE_SOURCE_INVALID))
+                return;
+        if (b->source_digest)
+                run_make(b);
+        else
+                build_fail(b, CODE_INTERNAL, "The worker does not say what the source is.");
+}
+
+/* Of the copy, which nobody else changes, and before make adds to it. */
 static void on_copied(Build *b, const JobResult *result)
 {
-        if (!build_step_failed(b, result))
-                run_make(b);
+        _cleanup_free_ char *source = NULL;
+
+        if (build_step_failed(b, result))
+                return;
+        source = build_path(b, "source");
+        if (source)
+                build_worker(b, on_digest, NULL, "source", source, NULL);
+        else
+                build_fatal(b, -ENOMEM, "digest of the source");
 }
 
 static void copy_source(Build *b)

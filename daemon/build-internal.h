@@ -30,6 +30,7 @@ struct Build {
         int tree_lock; /* of the kept tree that is built in */
         char *result;
 
+        char *source_digest;   /* of what is compiled, hex */
         DriverSource unpacked; /* what was in the .run file */
         bool is_unpacked;
 

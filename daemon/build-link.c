@@ -182,6 +182,8 @@ static int fill_draft(Build *b, BuildManifest *m)
                 r = add_input(b, m, tree->path, "Module.symvers");
         if (r == 0)
                 r = add_input(b, m, tree->path, tree->lds);
+        if (r == 0 && b->source_digest)
+                r = build_manifest_add_input(m, MANIFEST_SOURCE_INPUT, b->source_digest);
         if (r == 0)
                 r = build_signer(b, &m->signer);
         return r ? err_trace(r) : err_trace(build_add_files(b, m));

@@ -20,6 +20,8 @@ static void on_worker_line(Build *b, const char *line)
                 (void)str_replace(&b->answer_detail, value);
         else if ((value = startswith(line, HELPER_KEY_BUILD "=")))
                 (void)str_replace(&b->result, value);
+        else if ((value = startswith(line, HELPER_KEY_SOURCE "=")))
+                (void)str_replace(&b->source_digest, value);
         else if (startswith(line, HELPER_KEY_KEPT "="))
                 build_kept_line(b, line);
         else

@@ -120,6 +120,7 @@ Build *build_free(Build *b)
         free(b->compiler_text);
         free(b->linker_text);
         free(b->hash);
+        free(b->source_digest);
         free(b->answer_detail);
         free(b->linked_directory);
         free(b);

@@ -13,6 +13,7 @@
 #define HELPER_KEY_KERNEL "kernel" /* a line of the kernel log since the operation began */
 #define HELPER_KEY_DETAIL "detail" /* what happened, for people */
 #define HELPER_KEY_BUILD  "build"  /* path of the published build */
+#define HELPER_KEY_SOURCE "source" /* SHA-256 of the source that is compiled */
 #define HELPER_KEY_KEPT   "kept"   /* path of a kernel tree that is in the store now */
 #define HELPER_KEY_TEXT   "text"   /* a line of its manifest */
 #define HELPER_KEY_MODULE "module" /* a module of the host that has been looked after */
@@ -88,10 +89,11 @@ Code worker_checktree(char **arguments);
 /* worker-firmware.c */
 Code worker_firmware(char **arguments);
 
-/* worker-check.c, worker-holders.c, worker-probe.c, worker-shared.c, worker-store.c */
+/* worker-check.c, worker-holders.c, worker-probe.c, worker-shared.c, worker-source.c, worker-store.c */
 Code worker_check(char **arguments);
 Code worker_holders(char **arguments);
 Code worker_probe(char **arguments);
+Code worker_source(char **arguments);
 Code worker_seal(char **arguments);
 Code worker_publish(char **arguments);
 Code worker_verify(char **arguments);

@@ -16,6 +16,7 @@ int main(int argc, char **argv)
                 { "firmware", 2, "SOURCE TARGET", worker_firmware },
                 { "holders", 0, "[ROOT]", worker_holders },
                 { "probe", 2, "KERNEL MODULE...", worker_probe },
+                { "source", 1, "DIRECTORY", worker_source },
                 { "signer", 3, "KEY CERTIFICATE PINFILE", worker_signer },
                 { "sign", 5, "DIRECTORY HASH KEY CERTIFICATE PINFILE", worker_sign },
                 { "attach", 2, "MODULE SIGNATURE", worker_attach },

@@ -23,6 +23,9 @@ enum { MANIFEST_FORMAT = 2, MANIFEST_FORMAT_OLDEST = 1, MANIFEST_FORMAT_IDENTITY
 #define MANIFEST_LINKER_SCRIPT "module.lds"
 #define MANIFEST_COMMON_OBJECT "module-common.o" /* only where the kernel has one */
 
+/* The input that is the driver's whole source, but for NVIDIA's core objects: those are inputs by name. */
+#define MANIFEST_SOURCE_INPUT "source"
+
 /* One file of a build. Module fields are NULL for interface objects and logs. */
 typedef struct BuildFile {
         char *name;            /* below the build's directory, no slash */

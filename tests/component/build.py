@@ -28,6 +28,25 @@ def other_kernel(m):
     return ["build", f"--kernel={OTHER}", f"--set=Kernel.Tree=/{OTHER_TREE}", f"--set=Driver.Source=/{SOURCE}"]
 
 
+@story("a source that somebody patched is another one: another build, and the one that worked stays")
+def patched(m):
+    check_equal(m.run("build").returncode, 0, "build")
+    first = m.builds()
+    check_equal(m.run("build").returncode, 0, "the same again")
+    check_equal(m.builds(), first, "the same source, the same build")
+    before = m.get(f"{STORE}/builds/{first[0]}/manifest.json")
+    m.put(f"{SOURCE}/nvidia/nv-fixed.h", "#define FIXED 1\n")
+    p = m.run("build")
+    check_equal((p.returncode, len(m.builds())), (0, 2), p.stderr)
+    check_equal(m.get(f"{STORE}/builds/{first[0]}/manifest.json"), before, "the first one's manifest")
+    os.unlink(m.path(f"{SOURCE}/nvidia/nv-fixed.h"))
+    os.symlink("/proc/self/mem", m.path(f"{SOURCE}/nvidia/link"))
+    p = m.run("build")
+    check_equal((p.returncode, len(m.builds())), (0, 3), p.stderr)
+    digests = {json.loads(m.get(f"{STORE}/builds/{b}/manifest.json"))["inputs"]["source"] for b in m.builds()}
+    check(len(digests) == 3 and all(re.fullmatch("[0-9a-f]{64}", d) for d in digests), digests)
+
+
 @story("a tree of the same release whose version text is another one: told by plan, build and the daemon")
 def other_text(m):
     m.put(f"{TREE}/include/generated/utsversion.h", '#define UTS_VERSION "#2 SMP rebuilt"\n')

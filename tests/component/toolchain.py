@@ -113,7 +113,7 @@ def build_inside(m, tree):
     check(any(f"SYSOUT={tree}" in x for x in make), f"make: {make}")
     check(all(f"ro:{tree}" not in x for x in asked(m, "run")), "what is inside is not shown to it")
     manifest = json.loads(m.get(f"{STORE}/builds/{m.builds()[0]}/manifest.json"))
-    check_equal(sorted(x for x in manifest["inputs"] if "/" not in x), [".config", "Module.symvers"], "inputs")
+    check_equal(sorted(x for x in manifest["inputs"] if "/" not in x), [".config", "Module.symvers", "source"], "inputs")
     check_equal(m.get(f"{STORE}/builds/{m.builds()[0]}/module.lds"), m.get(f"{tree}/scripts/module.lds"), "linker script")
     check("Checked " in d.log(), d.log())
     d.stop()
