@@ -10,7 +10,8 @@ unsigned resources_cpus(void);
 
 /*
  * Bytes of memory that can be had without swapping: MemAvailable of
- * /proc/meminfo, less where this process's cgroup (v2) allows less.
+ * /proc/meminfo, less where this process's cgroup (v2), or one that it is in,
+ * allows less.
  * Returns 0, or 1 if the machine does not tell, or a negative errno.
  */
 int resources_memory(const Root *root, uint64_t *ret);

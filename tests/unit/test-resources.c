@@ -93,6 +93,35 @@ START_TEST(test_container)
 }
 END_TEST
 
+/* What systemd.resource-control(5) says of a slice is the limit of all that is in it. */
+START_TEST(test_parents)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        uint64_t memory;
+
+        tmproot_write(&t, "proc/meminfo", "MemAvailable: 8388608 kB\n");
+        tmproot_write(&t, "proc/self/cgroup", "0::/a.slice/b.slice/c.service\n");
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/b.slice/c.service/memory.max", "max\n");
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/b.slice/c.service/memory.current", "1048576\n");
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/memory.max", "1073741824\n");
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/memory.current", "1073741824\n");
+        ck_assert_int_eq(resources_memory(t.root, &memory), 0);
+        ck_assert_uint_eq(memory, 0);
+
+        /* Nearly all of that is cache. */
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/memory.stat",
+                        "anon 1\nactive_file 4096\ninactive_file 536870912\nslab 1\n");
+        ck_assert_int_eq(resources_memory(t.root, &memory), 0);
+        ck_assert_uint_eq(memory, 512 * MIB);
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/memory.stat", "anon 1\ninactive_file 99999999999999\n");
+        ck_assert_int_eq(resources_memory(t.root, &memory), 0);
+        ck_assert_uint_eq(memory, 1024 * MIB);
+        tmproot_write(&t, "sys/fs/cgroup/a.slice/memory.stat", "inactive_file nothing\n");
+        ck_assert_int_eq(resources_memory(t.root, &memory), 0);
+        ck_assert_uint_eq(memory, 0);
+}
+END_TEST
+
 START_TEST(test_unreadable)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -142,4 +171,4 @@ END_TEST
 
 UNIT_MAIN("resources", UNIT_TEST(test_full), UNIT_TEST(test_cpus),
                 UNIT_LOOP(test_memory, ELEMENTSOF(machines)), UNIT_TEST(test_container),
-                UNIT_TEST(test_unreadable), UNIT_TEST(test_this_machine))
+                UNIT_TEST(test_parents), UNIT_TEST(test_unreadable), UNIT_TEST(test_this_machine))
