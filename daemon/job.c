@@ -260,6 +260,11 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+void job_lift_timeout(Job *job)
+{
+        job->timeout = sd_event_source_disable_unref(job->timeout);
+}
+
 void job_cancel(Job *job)
 {
         if (!job || job->cancelled)

@@ -62,6 +62,9 @@ bool job_pool_is_idle(const JobPool *pool);
 /* Returns 0 or a negative errno. The job belongs to the pool; the pointer is valid until on_exit. */
 int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, void *userdata, Job **ret);
 
+/* From now on it may take as long as it likes. */
+void job_lift_timeout(Job *job);
+
 /* Ends it; its handler is not called any more. NULL is fine. */
 void job_cancel(Job *job);
 pid_t job_pid(const Job *job);

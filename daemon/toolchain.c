@@ -75,10 +75,12 @@ static void on_line(void *userdata, const char *line)
                 (void)str_replace(&t->detail, value);
         } else if ((value = startswith(line, HELPER_KEY_NAME "=")) && !t->root) {
                 r = look_inside(t, value);
-                if (r < 0)
+                if (r < 0) {
                         fail_fatal(t, r, t->source);
-                else
+                } else {
+                        job_lift_timeout(t->job);
                         fail(t, CODE_OK, NULL);
+                }
         } else if (*line) {
                 value = startswith(line, HELPER_KEY_NOTE "=");
                 t->handler.on_note(t->userdata, value ? value : line);
@@ -97,6 +99,13 @@ static void on_exit_of_root(void *userdata, const JobResult *result)
                 return;
         if (result->status <= 0 || code < 0)
                 code = CODE_INTERNAL;
+        if (result->timed_out) {
+                _cleanup_free_ char *limit = str_from_usec(t->config->build_timeout);
+
+                detail = str_format("Opening %s took longer than %s.", t->source, strna(limit));
+                fail(t, CODE_BUILD_TIMEOUT, strna(detail));
+                return;
+        }
         detail = t->detail ? str_format("%s.", t->detail)
                            : str_format("nvidia-driverd-toolchain ended with %s %d.",
                                              result->signal ? "signal" : "status",
@@ -110,7 +119,7 @@ static int start(Toolchain *t)
         bool container = streq(t->config->toolchain_root, TOOLCHAIN_CONTAINER);
         _cleanup_free_ char *source = root_path(t->machine, t->source),
                             *directory = str_format("%s/" STORE_TOOLCHAIN, t->config->store_directory);
-        JobSpec spec = { .death_signal = SIGKILL, .log_fd = -EBADF };
+        JobSpec spec = { .timeout = t->config->build_timeout, .death_signal = SIGKILL, .log_fd = -EBADF };
         _cleanup_strv_ char **argv = NULL;
         int r;
 

@@ -173,6 +173,21 @@ def refused(m):
     check_equal(m.builds() + m.staging() + m.processes(), [], "what is left")
 
 
+@story("it does not open in the time that a build may take: said, nothing is left; what is open may stay for longer")
+def slow(m):
+    put(m)
+    m.close("open")
+    d = m.start(ROOT, "--set=Build.TimeoutSec=1s", "--set=Retry.Attempts=1")
+    check_equal(d.wait(), 27, f"exit status, after {d.log()}")
+    check("Opening /srv/tools took longer than 1s." in d.log(), d.log())
+    check_equal(m.builds() + m.staging() + m.processes(), [], "what is left")
+    p = m.run("build", ROOT, "--set=Build.TimeoutSec=1s")
+    check_equal(p.returncode, 27, p.stderr)
+    m.open("open")
+    p = m.run("build", ROOT, "--set=Build.TimeoutSec=5min")
+    check_equal(p.returncode, 0, p.stderr)
+
+
 @story("it is lost in the middle of a build: said so, nothing half-made, the next start builds")
 def lost(m):
     put(m)
