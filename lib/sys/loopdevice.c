@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -25,6 +28,33 @@ static int configure(int device, int fd, uint64_t offset, uint64_t size)
         return ioctl(device, LOOP_CONFIGURE, &config) < 0 ? -errno : 0;
 }
 
+/* A container's /dev is no devtmpfs: what the kernel makes there after its start has no node. */
+static int make_node(int number, const char *node)
+{
+        _cleanup_free_ char *path = str_format("/sys/block/loop%d/dev", number);
+        _cleanup_fclose_ FILE *f = path ? fopen(path, "re") : NULL;
+        unsigned major, minor;
+
+        if (!f || fscanf(f, "%u:%u", &major, &minor) != 2)
+                return err_origin(-ENOENT);
+        return mknod(node, S_IFBLK | 0600, makedev(major, minor)) < 0 && errno != EEXIST ? err_origin(-errno)
+                                                                                         : 0;
+}
+
+static int open_node(int number, const char *node, int *ret_fd)
+{
+        int r;
+
+        *ret_fd = open(node, O_RDONLY | O_CLOEXEC);
+        if (*ret_fd >= 0 || errno != ENOENT)
+                return *ret_fd < 0 ? err_origin(-errno) : 0;
+        r = make_node(number, node);
+        if (r)
+                return err_trace(r);
+        *ret_fd = open(node, O_RDONLY | O_CLOEXEC);
+        return *ret_fd < 0 ? err_origin(-errno) : 0;
+}
+
 static int try_attach(int control, int fd, uint64_t offset, uint64_t size, char **ret_node, int *ret_fd)
 {
         int number = ioctl(control, LOOP_CTL_GET_FREE), r;
@@ -36,9 +66,9 @@ static int try_attach(int control, int fd, uint64_t offset, uint64_t size, char 
         node = str_format("/dev/loop%d", number);
         if (!node)
                 return err_origin(-ENOMEM);
-        device = open(node, O_RDONLY | O_CLOEXEC);
-        if (device < 0)
-                return err_origin(-errno);
+        r = open_node(number, node, &device);
+        if (r)
+                return err_trace(r);
         r = configure(device, fd, offset, size);
         if (r)
                 return r == -EBUSY ? r : err_origin(r);

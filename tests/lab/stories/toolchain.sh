@@ -172,6 +172,19 @@ check "a plain file system: builds" test $status = 0
 check "a plain file system: is named" grep -q "^Building in /srv/plain.img (Flatcar stand-in 4230.2.3)\.$" /tmp/build.out
 nothing_is_left "a plain file system"
 
+# What a container engine makes, and nothing else: the loop devices that there are have no nodes in it.
+mkdir /srv/own-dev
+mount -t tmpfs -o mode=755 tmpfs /srv/own-dev
+cp -a /dev/{null,zero,full,random,urandom,kmsg,loop-control} /srv/own-dev
+forget
+unshare -m bash -c 'mount --bind /srv/own-dev /dev && exec nvidia-driver build' >/tmp/build.out 2>&1
+status=$?
+note "$(tail -n 3 /tmp/build.out)"
+check "a /dev without loop nodes: builds" test $status = 0
+check "a /dev without loop nodes: has one now" test -b /srv/own-dev/loop0
+umount /srv/own-dev
+nothing_is_left "a /dev without loop nodes"
+
 mkdir /srv/system
 mount -o loop,ro /srv/plain.img /srv/system
 use_root /srv/system
