@@ -263,14 +263,15 @@ static Code gc_trees(CliStore *s)
 
 static int choose(const CliStore *s, bool **ret_gone)
 {
-        _cleanup_strv_ char **protect = NULL;
-        int r;
+        const RetentionRules rules = {
+                .keep = s->config->store_keep,
+                .kernels = s->config->store_keep_kernels,
+                .running = s->release,
+                .in_use = s->in_use,
+                .good = s->good,
+        };
 
-        r = strv_copy(s->in_use, &protect);
-        STRV_FOREACH (id, s->good)
-                if (r == 0)
-                        r = strv_push(&protect, *id);
-        return r ? err_trace(r) : retention_choose(&s->builds, s->config->store_keep, protect, ret_gone);
+        return retention_choose(&s->builds, &rules, ret_gone);
 }
 
 /* One thing that cannot be removed is no reason to leave the others. */

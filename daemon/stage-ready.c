@@ -76,7 +76,7 @@ static int retire_builds(Manager *m, const BuildManifests *builds, const bool *g
 
 void stage_ready_retire(Manager *m)
 {
-        _cleanup_strv_ char **problems = NULL, **protect = NULL;
+        _cleanup_strv_ char **problems = NULL, **good = NULL;
         _cleanup_free_ bool *gone = NULL;
         _cleanup_close_ int lock = -EBADF;
         BuildManifests list = {};
@@ -95,11 +95,17 @@ void stage_ready_retire(Manager *m)
         if (r == 0)
                 r = store_list(m->root, m->config->store_directory, &list, &problems);
         if (r == 0)
-                r = store_good_list(m->root, m->config->store_directory, &protect);
+                r = store_good_list(m->root, m->config->store_directory, &good);
         if (r == 0)
-                r = strv_push(&protect, m->loading_manifest.id);
-        if (r == 0)
-                r = retention_choose(&list, m->config->store_keep, protect, &gone);
+                r = retention_choose(&list,
+                                &(RetentionRules){
+                                                .keep = m->config->store_keep,
+                                                .kernels = m->config->store_keep_kernels,
+                                                .running = m->facts.kernel.release,
+                                                .in_use = (char *[]){ m->loading_manifest.id, NULL },
+                                                .good = good,
+                                },
+                                &gone);
         if (r >= 0) {
                 int trees = retire_trees(m, &list);
 

@@ -10,7 +10,7 @@ __nvidia_driver_settings='
         Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
         Toolchain.Root= Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
-        Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec= Store.KeepTrees=
+        Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec= Store.KeepKernels= Store.KeepTrees=
         Load.TimeoutSec= Load.DeviceTimeoutSec=
         Devices.Include= Devices.Exclude= Devices.TakeOver= Devices.CreateNodes= Devices.CreateOnHost=
         Stop.TimeoutSec= Stop.Policy= Stop.GraceSec= Stop.Kill= Stop.UnloadLostGpu=

@@ -151,6 +151,10 @@ const ConfigKey config_keys[] = {
         NUMBER("Store", "Keep", store_keep, 1, 100, "3",
                         "How many builds to keep for each kernel; older ones are removed once the driver is ready. The one "
                         "in use and the one that worked last are never removed."),
+        NUMBER("Store", "KeepKernels", store_keep_kernels, 0, 1000, "0",
+                        "Of how many kernels to keep builds; the running one is always among them, and the others are those "
+                        "with the newest builds. All builds of further kernels are removed, even those that worked. With 0 those "
+                        "of all kernels are kept, so that a machine can go back to any of them."),
         KEY("Store", "LockTimeoutSec", CONFIG_SPAN, store_lock_timeout, "2min",
                         "How long a finished build waits for another process that writes to the store, such as an import. "
                         "After that it fails with the code store-locked, and the attempt is made again."),

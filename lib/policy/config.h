@@ -92,6 +92,7 @@ typedef struct Config {
 
         char *store_directory;
         unsigned store_keep;
+        unsigned store_keep_kernels; /* 0: of all */
         usec_t store_lock_timeout;
         char **store_shared; /* searched in this order */
         usec_t store_shared_timeout;

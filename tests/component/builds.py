@@ -311,6 +311,28 @@ def collect(m):
     check_equal(m.builds(), sorted([name, "old-0", "old-3"]), "what stays")
 
 
+@story("KeepKernels: builds of kernels that are long gone are removed by gc and by the daemon, even those that worked")
+def kernels(m):
+    name = build(m)
+    def fill():
+        for i in range(4):
+            other = unsealed(m.get(f"{STORE}/builds/{name}/manifest.json"))
+            other.update(id=f"old-{i}", kernelRelease=f"6.1.{i}-old", created=f"2020-01-0{i + 1}T00:00:00Z", files=[])
+            m.put(f"{STORE}/builds/old-{i}/manifest.json", json.dumps(other))
+            m.put(f"{STORE}/good/6.1.{i}-old", f"old-{i}\n")
+    fill()
+    builds(m, "gc")
+    check_equal(len(m.builds()), 5, "builds")
+    builds(m, "gc", "--set=Store.KeepKernels=3", says="old-1: removed")
+    check_equal(m.builds(), sorted([name, "old-2", "old-3"]), "what stays")
+    fill()
+    d = m.start("--set=Store.KeepKernels=2")
+    d.wait_log("Build old-2 is retired")
+    d.wait_ready()
+    check_equal(m.builds(), sorted([name, "old-3"]), "what stays")
+    d.stop()
+
+
 @story("a name that may be any of several; packages that cannot be made: each is said, no file is left")
 def export_refused(m):
     name = build(m)

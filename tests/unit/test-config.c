@@ -123,6 +123,7 @@ static const struct {
         { "Signing", "PinFile", "/run/credentials/pin" },
         { "Store", "Directory", "/data/store" },
         { "Store", "Keep", "100" },
+        { "Store", "KeepKernels", "4" },
         { "Store", "LockTimeoutSec", "10s" },
         { "Store", "Shared", "/mnt/a /mnt/b,c" },
         { "Store", "SharedTimeoutSec", "1s" },
