@@ -247,6 +247,7 @@ void fetch_collect(const Fetch *f)
         _cleanup_free_ char *ours = name_of(kept, DEVCONTAINER_IMAGE);
         _cleanup_strv_ char **files = NULL;
 
+        root_sweep(f->root, f->directory);
         if (!ours || root_list(f->root, f->directory, &files))
                 return;
         STRV_FOREACH (file, files)

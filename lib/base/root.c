@@ -362,6 +362,28 @@ int fd_write_at(int fd, const void *data, size_t size, uint64_t offset)
         return 0;
 }
 
+#define TEMPORARY_PREFIX ".#"
+enum { TEMPORARY_DIGITS = 16 };
+
+static bool is_temporary(const char *name)
+{
+        const char *digits = startswith(name, TEMPORARY_PREFIX);
+
+        return digits && strlen(digits) == TEMPORARY_DIGITS &&
+               strspn(digits, "0123456789abcdef") == TEMPORARY_DIGITS;
+}
+
+void root_sweep(const Root *root, const char *directory)
+{
+        _cleanup_closedir_ DIR *d = NULL;
+
+        if (root_opendir(root, directory, &d))
+                return;
+        for (const struct dirent *de = readdir(d); de; de = readdir(d))
+                if (is_temporary(de->d_name))
+                        (void)unlinkat(dirfd(d), de->d_name, 0);
+}
+
 int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode)
 {
         _cleanup_close_ int parent = -EBADF, fd = -EBADF;
@@ -376,7 +398,8 @@ int root_write_file(const Root *root, const char *path, const char *data, size_t
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return err_origin(-errno);
-        (void)snprintf(temporary, sizeof(temporary), ".#%016llx", (unsigned long long)random);
+        (void)snprintf(temporary, sizeof(temporary), TEMPORARY_PREFIX "%0*llx", TEMPORARY_DIGITS,
+                        (unsigned long long)random);
 
         fd = openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (fd < 0)

@@ -69,11 +69,18 @@ int root_list(const Root *root, const char *path, char ***ret);
 int root_mkdirs(const Root *root, const char *path, mode_t mode);
 
 /*
- * Writes @data to a file of the given name in one step: an unnamed or randomly
- * named temporary file in the same directory, fsync, rename. A reader sees the
- * old file or the new one.
+ * Writes @data to a file of the given name in one step: a randomly named
+ * temporary file in the same directory, fsync, rename. A reader sees the old
+ * file or the new one. Who is killed in between leaves the temporary file,
+ * which root_list() does not list and root_sweep() removes.
  */
 int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode);
+
+/*
+ * Removes what killed writers left in a directory, for who knows that nobody
+ * writes there now. What cannot be removed stays.
+ */
+void root_sweep(const Root *root, const char *directory);
 
 /* Removes a file; absence is success. */
 int root_unlink(const Root *root, const char *path);

@@ -303,7 +303,11 @@ int store_good_mark(const Root *root, const char *directory, const char *release
         if (r || !text)
                 return r ? err_trace(r) : err_origin(-ENOMEM);
         r = root_mkdirs(root, good, 0755);
-        return r ? err_trace(r) : err_trace(root_write_file(root, path, text, strlen(text), 0644));
+        if (r)
+                return err_trace(r);
+        /* There is one daemon. */
+        root_sweep(root, good);
+        return err_trace(root_write_file(root, path, text, strlen(text), 0644));
 }
 
 int store_good_read(const Root *root, const char *directory, const char *release, char **ret)

@@ -563,6 +563,8 @@ def links(m):
         os.unlink(m.path(f"{CACHE}/{name}.part"))
         os.symlink(m.path("etc/precious"), m.path(f"{CACHE}/{name}.new"))
         os.symlink(m.path("etc/precious"), m.path(f"{CACHE}/{name}.img"))
+        # Of one that was killed while it wrote the manifest.
+        m.put(f"{CACHE}/.#0123456789abcdef", "half a man")
         check_image(m, fetch(m, s.url + "/%v"))
         check_equal(m.get("etc/precious"), "precious", "the file that the links lead to")
 

@@ -150,6 +150,18 @@ static void remove_tree(const char *path)
         ck_assert_int_eq(system(command), 0);
 }
 
+/* Hidden ones too, which root_list() leaves out. */
+static size_t count_entries(const Root *root, const char *directory)
+{
+        _cleanup_closedir_ DIR *d = NULL;
+        size_t n = 0;
+
+        ck_assert_int_eq(root_opendir(root, directory, &d), 0);
+        for (const struct dirent *de = readdir(d); de; de = readdir(d))
+                n += !streq(de->d_name, ".") && !streq(de->d_name, "..");
+        return n;
+}
+
 START_TEST(test_root_files)
 {
         _cleanup_(root_freep) Root *root = NULL;
@@ -169,13 +181,36 @@ START_TEST(test_root_files)
         ck_assert_int_eq(root_read_file(root, "sys/module/nvidia/version", 8, &shown, NULL), ROOT_E_TOO_BIG);
         ck_assert_int_eq(root_read_line(root, "sys/module/nouveau/version", 64, &shown), ROOT_E_ABSENT);
         ck_assert_int_eq(root_list(root, "sys/module/nvidia", &names), 0);
-        ck_assert_uint_eq(strv_length(names), 1); /* no temporary file stays */
+        ck_assert_uint_eq(strv_length(names), 1);
+        ck_assert_uint_eq(count_entries(root, "sys/module/nvidia"), 1); /* no temporary file stays */
         ck_assert_int_eq(root_unlink(root, "sys/module/nvidia/version"), 0);
         ck_assert_int_eq(root_unlink(root, "sys/module/nvidia/version"), 0);
         ck_assert_int_eq(root_unlink(root, "no/such/dir"), 0);
         ck_assert_int_lt(root_write_file(root, "no/such/dir", "", 0, 0644), 0);
         shown = root_path(root, "/a");
         ck_assert(startswith(shown, path));
+        remove_tree(path);
+}
+END_TEST
+
+/* What killed writers left goes; what only looks like it stays. */
+START_TEST(test_root_sweep)
+{
+        static const char *const files[] = { "d/.#0123456789abcdef", "d/.#ffffffffffffffff",
+                "d/.#0123456789abcde", "d/.#0123456789abcdef0", "d/.#0123456789abcdeg",
+                "d/#0123456789abcdef", "d/x" };
+        _cleanup_(root_freep) Root *root = NULL;
+        _cleanup_free_ char *path = make_tree();
+
+        ck_assert_int_eq(root_new(path, &root), 0);
+        ck_assert_int_eq(root_mkdirs(root, "d/.#0000000000000000", 0755), 0); /* cannot be unlinked */
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                ck_assert_int_eq(root_write_file(root, files[i], "", 0, 0644), 0);
+        root_sweep(root, "d");
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                ck_assert_int_eq(root_exists(root, files[i]), i >= 2);
+        ck_assert_uint_eq(count_entries(root, "d"), ELEMENTSOF(files) - 2 + 1);
+        root_sweep(root, "none");
         remove_tree(path);
 }
 END_TEST
@@ -238,5 +273,5 @@ END_TEST
 
 UNIT_MAIN("base", UNIT_TEST(test_result_trace), UNIT_TEST(test_strv), UNIT_TEST(test_strv_remove),
                 UNIT_TEST(test_modname), UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print),
-                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_confines),
-                UNIT_TEST(test_root_beside_renames))
+                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_sweep),
+                UNIT_TEST(test_root_confines), UNIT_TEST(test_root_beside_renames))

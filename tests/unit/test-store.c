@@ -240,7 +240,9 @@ START_TEST(test_good)
         ck_assert_int_eq(store_good_list(t.root, STORE, &none), 0);
         ck_assert_ptr_null(none);
         ck_assert_int_eq(store_good_mark(t.root, STORE, "6.1", "old"), 0);
+        tmproot_write(&t, STORE "/good/.#0123456789abcdef", "killed");
         ck_assert_int_eq(store_good_mark(t.root, STORE, "6.1", "new"), 0);
+        ck_assert(!root_exists(t.root, STORE "/good/.#0123456789abcdef"));
         ck_assert_int_eq(store_good_mark(t.root, STORE, "6.12", "other"), 0);
         ck_assert_int_lt(store_good_mark(t.root, STORE, "../builds", "x"), 0);
         tmproot_write(&t, STORE "/good/6.6", "");
