@@ -31,6 +31,8 @@ def adopted(m):
     d.kill()
     d = m.start()
     d.wait_ready()
+    # Written right after READY is told.
+    d.wait_log(" ms of processor time")
     took = re.search(r"Adopted in ([0-9.]+) ms, with ([0-9.]+) ms of processor time", d.log())
     check(took, "the log tells how long the adoption took")
     note(f"{took[0]} with sanitizers")

@@ -236,7 +236,7 @@ def adopted(m):
     d = bus.start()
     d.kill()
     d = bus.start()
-    check("Adopted in" in d.log(), d.log())
+    d.wait_log("Adopted in")
     bus.lose(d)
     bus.wait(d, "ready")
     check_equal(again(m), ["delete nvidia_drm", "insert nvidia_drm NVreg_EnableMSI=0"], "what was done")
