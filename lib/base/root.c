@@ -331,6 +331,19 @@ int root_mkdirs(const Root *root, const char *path, mode_t mode)
         }
 }
 
+int fd_path(int fd, char **ret)
+{
+        char link[64], path[PATH_MAX];
+        ssize_t n;
+
+        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, sizeof(path) - 1);
+        if (n < 0)
+                return err_origin(-errno);
+        *ret = strndup(path, (size_t)n);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
 int fd_write(int fd, const void *data, size_t size)
 {
         for (const char *p = data; size > 0;) {
@@ -384,7 +397,8 @@ void root_sweep(const Root *root, const char *directory)
                         (void)unlinkat(dirfd(d), de->d_name, 0);
 }
 
-int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode)
+static int write_in_one_step(
+                const Root *root, const char *path, const char *data, size_t size, mode_t mode, bool sync)
 {
         _cleanup_close_ int parent = -EBADF, fd = -EBADF;
         char temporary[64];
@@ -406,7 +420,7 @@ int root_write_file(const Root *root, const char *path, const char *data, size_t
                 return err_origin(-errno);
 
         r = fd_write(fd, data, size);
-        if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+        if (r == 0 && (fchmod(fd, mode) < 0 || (sync && fsync(fd) < 0) ||
                                       renameat(parent, temporary, parent, name) < 0))
                 r = err_origin(-errno);
         if (r) {
@@ -415,8 +429,19 @@ int root_write_file(const Root *root, const char *path, const char *data, size_t
         }
 
         /* The rename itself must survive a power cut too. */
-        (void)fsync(parent);
+        if (sync)
+                (void)fsync(parent);
         return 0;
+}
+
+int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode)
+{
+        return err_trace(write_in_one_step(root, path, data, size, mode, /* sync= */ true));
+}
+
+int root_write_volatile(const Root *root, const char *path, const char *data, size_t size, mode_t mode)
+{
+        return err_trace(write_in_one_step(root, path, data, size, mode, /* sync= */ false));
 }
 
 int root_unlink(const Root *root, const char *path)

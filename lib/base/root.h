@@ -51,6 +51,10 @@ int root_read_file(const Root *root, const char *path, size_t max, char **ret, s
 /* The same for an open file descriptor. */
 int fd_read_file(int fd, size_t max, char **ret, size_t *ret_size);
 
+/* The path of an open file as the kernel knows it, free of symbolic links; the caller's. Returns 0 or a
+ * negative errno. */
+int fd_path(int fd, char **ret);
+
 /* All of @data, whatever write(2) takes at a time; at the file's offset, or at @offset bytes. Returns 0 or a
  * negative errno. */
 int fd_write(int fd, const void *data, size_t size);
@@ -75,6 +79,9 @@ int root_mkdirs(const Root *root, const char *path, mode_t mode);
  * which root_list() does not list and root_sweep() removes.
  */
 int root_write_file(const Root *root, const char *path, const char *data, size_t size, mode_t mode);
+
+/* The same for what does not outlive the boot: without fsync, which may take a disk's time. */
+int root_write_volatile(const Root *root, const char *path, const char *data, size_t size, mode_t mode);
 
 /*
  * Removes what killed writers left in a directory, for who knows that nobody

@@ -105,18 +105,42 @@ int strv_copy(char *const *l, char ***ret)
         return 0;
 }
 
-static int split(const char *s, const char *separators, bool keep_empty, char ***ret)
+/* How many words split() finds. */
+static size_t count_words(const char *s, const char *separators, bool keep_empty)
 {
-        _cleanup_strv_ char **l = NULL;
-        int r;
+        size_t n_words = 0;
 
         while (*s) {
                 size_t n = strcspn(s, separators);
 
+                n_words += n > 0 || keep_empty;
+                s += n;
+                if (*s)
+                        s++;
+        }
+        return n_words;
+}
+
+/* strv_push() would count the vector for each word, and the text may have very many. */
+static int split(const char *s, const char *separators, bool keep_empty, char ***ret)
+{
+        _cleanup_strv_ char **l = NULL;
+        size_t n_words = count_words(s, separators, keep_empty), i = 0;
+
+        if (n_words == 0) {
+                *ret = NULL;
+                return 0;
+        }
+        l = calloc(n_words + 1, sizeof(*l));
+        if (!l)
+                return err_origin(-ENOMEM);
+        while (*s) {
+                size_t n = strcspn(s, separators);
+
                 if (n > 0 || keep_empty) {
-                        r = strv_push_consume(&l, strndup(s, n));
-                        if (r)
-                                return err_trace(r);
+                        l[i] = strndup(s, n);
+                        if (!l[i++])
+                                return err_origin(-ENOMEM);
                 }
                 s += n;
                 if (*s)
@@ -207,6 +231,66 @@ char *str_strip(char *s)
                 n--;
         s[n] = '\0';
         return s;
+}
+
+/* Bytes of the UTF-8 character at @s, 0 if it is none: an encoding too long, a surrogate, beyond Unicode. */
+static size_t decode(const unsigned char *s, uint32_t *ret)
+{
+        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        size_t n = *s < 0x80 ? 1 : *s < 0xc0 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf8 ? 4 : 0;
+        uint32_t c = n == 1 ? *s : *s & (0x7fU >> n);
+
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (s[i] & 0x3f);
+        }
+        if (n > 1 && (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
+                return 0;
+        *ret = c;
+        return n;
+}
+
+static bool is_printable(uint32_t c)
+{
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+                return false;
+        return c != 0x061c && c != 0x200e && c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
+               !(c >= 0x2066 && c <= 0x2069);
+}
+
+char *str_printable(char *s)
+{
+        char *to = s;
+
+        for (const char *p = s; p && *p;) {
+                uint32_t c = 0;
+                size_t n = decode((const unsigned char *)p, &c);
+
+                if (n > 0 && is_printable(c)) {
+                        memmove(to, p, n);
+                        to += n;
+                } else {
+                        *to++ = c == '\n' || c == '\r' || c == '\t' ? ' ' : '?';
+                }
+                p += n > 0 ? n : 1;
+        }
+        if (to)
+                *to = '\0';
+        return s;
+}
+
+bool str_is_printable(const char *s)
+{
+        while (*s) {
+                uint32_t c = 0;
+                size_t n = decode((const unsigned char *)s, &c);
+
+                if (n == 0 || !is_printable(c))
+                        return false;
+                s += n;
+        }
+        return true;
 }
 
 char *str_underscore(char *s)

@@ -47,6 +47,16 @@ int str_replace(char **s, const char *value);
 /* Cuts white space at both ends, in place; returns the new beginning. */
 char *str_strip(char *s);
 
+/*
+ * Makes text of others fit for a line on a terminal or in a log, in place: control
+ * characters (C0, DEL, C1), bidirectional marks, embeddings and isolates, and what is no
+ * UTF-8 become '?', line breaks and tabs a blank. Returns @s; NULL stays NULL.
+ */
+char *str_printable(char *s);
+
+/* Whether str_printable() would leave @s as it is. */
+bool str_is_printable(const char *s);
+
 /* Module names in the kernel use '_' where files use '-'. Converts in place, returns @s. */
 char *str_underscore(char *s);
 

@@ -271,7 +271,41 @@ START_TEST(test_root_beside_renames)
 }
 END_TEST
 
-UNIT_MAIN("base", UNIT_TEST(test_result_trace), UNIT_TEST(test_strv), UNIT_TEST(test_strv_remove),
-                UNIT_TEST(test_modname), UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print),
-                UNIT_TEST(test_numbers), UNIT_TEST(test_root_files), UNIT_TEST(test_root_sweep),
-                UNIT_TEST(test_root_confines), UNIT_TEST(test_root_beside_renames))
+START_TEST(test_printable)
+{
+        static const struct {
+                const char *text, *expected;
+        } cases[] = {
+                { "", "" }, { "plain text, 100%", "plain text, 100%" },
+                { "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80" },
+                { "a\nb\tc\rd", "a b c d" }, { "\033[2Jx\a\177", "?[2Jx??" },
+                { "\xc2\x9b"
+                  "31m",
+                                "?31m" }, /* CSI as one character */
+                { "\xe2\x80\xae"
+                  "abc\xe2\x81\xa6\xe2\x80\x8f",
+                                "?abc??" },                 /* right-to-left override, isolate, mark */
+                { "\xe2\x80\xa8", "?" },                    /* line separator */
+                { "\xff\xc3", "??" }, { "\xc0\xaf", "??" }, /* too long for a slash */
+                { "\xed\xa0\x80", "???" },                  /* a surrogate */
+                { "\xf4\x90\x80\x80", "????" },             /* beyond Unicode */
+                { "\xe2\x82", "??" },                       /* cut */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = strdup(cases[i].text);
+
+                ck_assert_int_eq(str_is_printable(text), streq(cases[i].text, cases[i].expected));
+                ck_assert_ptr_eq(str_printable(text), text);
+                ck_assert_str_eq(text, cases[i].expected);
+                ck_assert(str_is_printable(text));
+        }
+        ck_assert_ptr_null(str_printable(NULL));
+}
+END_TEST
+
+UNIT_MAIN("base", UNIT_TEST(test_printable), UNIT_TEST(test_result_trace), UNIT_TEST(test_strv),
+                UNIT_TEST(test_strv_remove), UNIT_TEST(test_modname),
+                UNIT_LOOP(test_usec, ELEMENTSOF(spans)), UNIT_TEST(test_usec_print), UNIT_TEST(test_numbers),
+                UNIT_TEST(test_root_files), UNIT_TEST(test_root_sweep), UNIT_TEST(test_root_confines),
+                UNIT_TEST(test_root_beside_renames))
