@@ -4,6 +4,9 @@
  * A PCI function away from its driver, and which driver it may have. Both take
  * the device's lock in the kernel: they wait for a probe or removal that hangs,
  * and unbinding runs the driver's own removal, which takes as long as it likes.
+ *
+ * And whether it answers at all. Its configuration space is read for that, which
+ * wakes a sleeping device up: that is the driver's work, too.
  */
 
 #include <fcntl.h>
@@ -13,6 +16,7 @@
 #include "base/str.h"
 #include "helper.h"
 #include "policy/pciaddress.h"
+#include "sys/pci.h"
 
 static bool is_address(const char *s)
 {
@@ -101,4 +105,24 @@ Code helper_override(char **arguments)
                 error = error ? error : one;
         }
         return answer(error);
+}
+
+Code helper_answers(char **arguments)
+{
+        _cleanup_(root_freep) Root *root = NULL;
+        uint16_t vendor = 0;
+        int r;
+
+        if (!is_address(arguments[1]))
+                return CODE_USAGE;
+        r = root_new(arguments[0], &root);
+        if (r == 0)
+                r = pci_ask_vendor(root, arguments[1], &vendor);
+        if (r) {
+                helper_say(HELPER_KEY_DETAIL, "The configuration space of %s cannot be read: %s",
+                                arguments[1], r < 0 ? strerror(-r) : "there is none");
+                return CODE_GPU_LOST;
+        }
+        helper_say(HELPER_KEY_VENDOR, "%04x", vendor);
+        return vendor == UINT16_MAX ? CODE_GPU_LOST : CODE_OK;
 }

@@ -13,11 +13,18 @@
  * Until the reader has caught up with the log ("the past") nothing is said
  * line by line: those errors were another daemon's to report. What of them
  * still holds is complained of like the rest.
+ *
+ * Only a reload takes back that a GPU has fallen off the bus, and for as long as
+ * it counts there is none. So the log is not believed alone: the GPU itself is
+ * asked, by a helper, because a read of its configuration space may hang. One
+ * that answers has an error like others.
  */
 
 #include "base/result.h"
 #include "base/str.h"
+#include "helper.h"
 #include "manager.h"
+#include "paths.h"
 #include "policy/gpufault.h"
 #include "sys/kmsg.h"
 #include "sys/pci.h"
@@ -28,12 +35,18 @@ enum {
         PRIORITY = SD_EVENT_PRIORITY_NORMAL + 20,
 };
 
+/* A device that is there answers in microseconds; a bus that waits for one in milliseconds. */
+#define ASK_TIMEOUT (2 * USEC_PER_SEC)
+#define ASK_DELAY   (20 * USEC_PER_MSEC)
+
 struct KernelWatch {
         Kmsg *log;
         sd_event_source *source, *rest, *timer;
         GpuFaults faults;
         bool caught_up;
         bool changed; /* since the last complaint */
+        Job *asking;  /* whether a GPU answers */
+        char asked[XID_ADDRESS_SIZE];
 };
 
 static void take(Manager *m, const KmsgRecord *record)
@@ -44,6 +57,7 @@ static void take(Manager *m, const KmsgRecord *record)
 
         if (record->facility != 0 || xid_parse(record->text, &event) == XID_NONE)
                 return;
+        event.stamp = record->stamp;
         w->changed |= gpu_faults_note(&w->faults, &event, w->caught_up ? now : MIN(now, record->stamp));
 }
 
@@ -175,9 +189,75 @@ void watch_kernel_show(Manager *m)
         arm(m);
 }
 
+static void ask(Manager *m);
+static void look(Manager *m);
+
+static void take_answer(Manager *m, bool answers)
+{
+        KernelWatch *w = m->kernel_watch;
+
+        if (gpu_faults_answered(&w->faults, w->asked, answers)) {
+                w->changed = true;
+                if (answers)
+                        log_notice(m->log, "GPU %s answers: it has not fallen off the bus.", w->asked);
+        }
+        look(m);
+}
+
+static void on_asked(void *userdata, const JobResult *result)
+{
+        Manager *m = userdata;
+
+        m->kernel_watch->asking = NULL;
+        take_answer(m, result->status == 0);
+}
+
+/* It hangs in the kernel: a GPU that is well does not do that. */
+static void on_overdue(void *userdata)
+{
+        Manager *m = userdata;
+
+        job_cancel(m->kernel_watch->asking);
+        m->kernel_watch->asking = NULL;
+        take_answer(m, false);
+}
+
+static int ask_one(Manager *m)
+{
+        static const JobHandler handler = { .on_overdue = on_overdue, .on_exit = on_asked };
+        KernelWatch *w = m->kernel_watch;
+        _cleanup_free_ char *root = root_path(m->root, "");
+        char *argv[] = { (char *)path_of_helper(), (char *)"answers", root, w->asked, NULL };
+        JobSpec spec = { .argv = argv, .overdue = ASK_TIMEOUT, .background = true, .log_fd = -EBADF };
+
+        if (!root)
+                return err_origin(-ENOMEM);
+        return err_trace(job_start(m->pool, &spec, &handler, m, &w->asking));
+}
+
+/* One after the other. A GPU that cannot be asked counts as lost. */
+static void ask(Manager *m)
+{
+        KernelWatch *w = m->kernel_watch;
+        const char *address;
+
+        while (!w->asking && (address = gpu_faults_unasked(&w->faults))) {
+                int r;
+
+                memcpy(w->asked, address, sizeof(w->asked));
+                r = ask_one(m);
+                if (r == 0)
+                        return;
+                log_warning(m->log, "GPU %s cannot be asked whether it answers: %s.", w->asked,
+                                strerror(-r));
+                w->changed |= gpu_faults_answered(&w->faults, w->asked, false);
+        }
+}
+
 static void look(Manager *m)
 {
         report(m);
+        ask(m);
         if (m->kernel_watch->changed)
                 watch_kernel_show(m);
         else
@@ -235,6 +315,7 @@ static KernelWatch *watch_free(KernelWatch *w)
 {
         if (!w)
                 return NULL;
+        job_cancel(w->asking);
         sd_event_source_disable_unref(w->timer);
         sd_event_source_disable_unref(w->rest);
         sd_event_source_disable_unref(w->source);
@@ -288,7 +369,7 @@ static char *veto(Manager *m)
         return text;
 }
 
-bool watch_kernel_vetoes_unload(Manager *m)
+bool watch_kernel_vetoes_unload(Manager *m, void (*again)(Manager *m))
 {
         _cleanup_free_ char *addresses = NULL;
 
@@ -298,6 +379,11 @@ bool watch_kernel_vetoes_unload(Manager *m)
         addresses = veto(m);
         if (!addresses)
                 return false;
+        ask(m);
+        if (m->kernel_watch->asking) {
+                module_work_again(m, ASK_DELAY, again);
+                return true;
+        }
         if (m->config->unload_lost_gpu) {
                 log_warning(m->log,
                                 "GPU %s has fallen off the bus; unloading all the same, as UnloadLostGpu= says.",

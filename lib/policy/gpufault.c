@@ -84,12 +84,16 @@ static bool count(GpuFaults *f, const XidEvent *event, usec_t now)
         GpuFault *g;
 
         complete(f, &e, now);
+        /* The driver names a GPU that it finds lost. */
+        if (e.kind == XID_LOST && !*e.address)
+                return false;
         g = find(f, &e);
         if (!g)
                 g = add(f, &e);
         if (!g)
                 return false;
         g->event = e;
+        g->asked = false;
         g->last = MAX(g->last, now);
         if (g->unsaid < UINT32_MAX)
                 g->unsaid++;
@@ -100,6 +104,8 @@ bool gpu_faults_note(GpuFaults *f, const XidEvent *event, usec_t now)
 {
         bool changed = f->n > 0;
 
+        if (event->stamp < f->quoted_until)
+                return false;
         switch (event->kind) {
         case XID_LOADED:
                 *f = (GpuFaults){};
@@ -110,6 +116,9 @@ bool gpu_faults_note(GpuFaults *f, const XidEvent *event, usec_t now)
         case XID_NAMED:
                 memcpy(f->named, event->address, sizeof(f->named));
                 f->named_at = now;
+                return false;
+        case XID_QUOTES:
+                f->quoted_until = later(event->stamp, NAMED_INTERVAL);
                 return false;
         case XID_APPLICATION:
         case XID_NOTICE:
@@ -122,6 +131,38 @@ bool gpu_faults_note(GpuFaults *f, const XidEvent *event, usec_t now)
                 break;
         }
         return false;
+}
+
+/* Whether it counts as @kind. One that was never asked is of no kind yet. */
+static bool is_kind(const GpuFault *g, XidKind kind)
+{
+        if (g->event.kind != XID_LOST)
+                return g->event.kind == kind;
+        return g->answers ? kind == XID_FAULT : g->known && kind == XID_LOST;
+}
+
+const char *gpu_faults_unasked(const GpuFaults *f)
+{
+        for (size_t i = 0; i < f->n; i++)
+                if (f->items[i].event.kind == XID_LOST && !f->items[i].asked)
+                        return f->items[i].event.address;
+        return NULL;
+}
+
+bool gpu_faults_answered(GpuFaults *f, const char *address, bool answers)
+{
+        bool changed = false;
+
+        for (size_t i = 0; i < f->n; i++) {
+                GpuFault *g = &f->items[i];
+
+                if (g->event.kind != XID_LOST || !streq(g->event.address, address))
+                        continue;
+                changed = changed || !g->known || g->answers != answers;
+                g->asked = g->known = true;
+                g->answers = answers;
+        }
+        return changed;
 }
 
 static usec_t report_due(const GpuFault *g)
@@ -170,9 +211,9 @@ static bool is_bound(const GpuFacts *gpus, const char *address)
 /* When an entry is over by itself. What is only counted lives as long as it is counted. */
 static usec_t heal_due(const GpuFault *g, usec_t quiet)
 {
-        if (g->event.kind == XID_LOST)
+        if (g->event.kind == XID_LOST && !g->answers)
                 return USEC_INFINITY;
-        if (g->event.kind == XID_FAULT)
+        if (g->event.kind >= XID_FAULT)
                 return later(g->last, quiet);
         return g->unsaid > 0 ? USEC_INFINITY : later(g->last, GPU_FAULT_REPORT_INTERVAL);
 }
@@ -215,7 +256,7 @@ static int describe_kind(const GpuFaults *f, XidKind kind, char ***list, size_t 
         int r;
 
         for (size_t i = 0; i < f->n; i++) {
-                if (f->items[i].event.kind != kind)
+                if (!is_kind(&f->items[i], kind))
                         continue;
                 if (strv_length(*list) >= DETAIL_MAX) {
                         (*n_more)++;
@@ -262,12 +303,13 @@ int gpu_faults_veto(const GpuFaults *f, const GpuFacts *gpus, char ***ret_addres
         int r;
 
         for (size_t i = 0; i < f->n; i++) {
-                const XidEvent *e = &f->items[i].event;
-                const char *name = *e->address ? e->address : "one of them";
+                const GpuFault *g = &f->items[i];
+                const char *address = g->event.address;
 
-                if (e->kind != XID_LOST || !is_bound(gpus, e->address) || strv_contains(addresses, name))
+                if (g->event.kind != XID_LOST || g->answers || !is_bound(gpus, address) ||
+                                strv_contains(addresses, address))
                         continue;
-                r = strv_push(&addresses, name);
+                r = strv_push(&addresses, address);
                 if (r)
                         return err_trace(r);
         }

@@ -17,6 +17,9 @@ typedef struct GpuFault {
         usec_t last;     /* when it was last seen */
         usec_t said;     /* when it was last reported */
         unsigned unsaid; /* how often it was seen since then */
+        bool asked;      /* of XID_LOST: the device was asked since this was last seen */
+        bool known;      /* it was asked at least once */
+        bool answers;    /* and it answers: it is not lost */
 } GpuFault;
 
 enum { GPU_FAULTS_MAX = 64 };
@@ -26,6 +29,7 @@ typedef struct GpuFaults {
         size_t n;
         char named[XID_ADDRESS_SIZE]; /* the GPU that the line before spoke of */
         usec_t named_at;
+        usec_t quoted_until; /* what is printed until then may be a client's words */
 } GpuFaults;
 
 /* The same message about the same GPU is reported once in this time, with a count. */
@@ -36,6 +40,15 @@ typedef struct GpuFaults {
 
 /* Takes a line of the kernel log into account. Returns true if anything is other than before. */
 bool gpu_faults_note(GpuFaults *f, const XidEvent *event, usec_t now);
+
+/*
+ * A GPU that is said to be lost, and was not asked whether it answers since: its address, valid until the
+ * next change; NULL if there is none. Until it was asked once it is neither complained of nor healed.
+ */
+const char *gpu_faults_unasked(const GpuFaults *f);
+
+/* @address was asked. One that answers has an error like others, and is not lost. True if that is news. */
+bool gpu_faults_answered(GpuFaults *f, const char *address, bool answers);
 
 /*
  * The next one that has to be reported; it counts as reported then, @ret_count
@@ -49,7 +62,7 @@ void gpu_faults_hush(GpuFaults *f, usec_t now);
 /*
  * Forgets what has healed: faults that were quiet for @quiet, and those of GPUs
  * that are not on the bus any more or not bound to the driver. One that has
- * fallen off the bus is not healed by silence.
+ * fallen off the bus, and does not answer, is not healed by silence.
  */
 void gpu_faults_heal(GpuFaults *f, const GpuFacts *gpus, usec_t quiet, usec_t now);
 

@@ -16,6 +16,7 @@ typedef enum HealthSource {
         HEALTH_MODULES,
         HEALTH_DEVICES,
         HEALTH_SERVICES,
+        HEALTH_WISHES,   /* configured, and not had from the start */
         HEALTH_FALLBACK, /* not the driver that was wanted */
         _HEALTH_SOURCE_MAX,
         _HEALTH_SOURCE_INVALID = -EINVAL,

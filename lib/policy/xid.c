@@ -20,6 +20,21 @@
  * NVIDIA's own Kubernetes device plugin decides the same. One that is not in
  * the table counts as a fault, because that is what most are, and a complaint
  * too many heals by itself.
+ *
+ * The driver quotes programs. Anybody who may open /dev/nvidiactl can make it
+ * print
+ *
+ *   NVRM: API mismatch: the client 'NAME' (pid 77)
+ *   NVRM: has the version TEXT, but this kernel module has
+ *   NVRM: the version 595.45.04.  Please make sure that this
+ *   NVRM: kernel module and all NVIDIA driver components
+ *   NVRM: have the same version.
+ *
+ * with up to 31 bytes of NAME and 63 of TEXT, newlines included (branches
+ * before 550: "NVRM: API mismatch: the client has the version TEXT, but"). It
+ * is one record of the log, or one for each line. And the name in a line about
+ * an Xid is the command name of a program. So every phrase counts only where
+ * the driver itself puts it, and so does the address.
  */
 
 #include <ctype.h>
@@ -83,8 +98,13 @@ static const XidInfo infos[] = {
 /* The GPU recovery action that asks for nothing is the end of a fault, not one more. */
 enum { XID_RECOVERY_ACTION = 154 };
 
+enum { COMMAND_MAX = 15 }; /* bytes of a command name: TASK_COMM_LEN without the NUL */
+
+#define LOST_TEXT "GPU has fallen off the bus"
+
 static const char *const kinds[_XID_KIND_MAX] = {
         [XID_NONE] = "none",
+        [XID_QUOTES] = "quotes",
         [XID_LOADED] = "loaded",
         [XID_ADDED] = "added",
         [XID_NAMED] = "named",
@@ -188,19 +208,6 @@ static bool take_address(const char **s, char *ret)
         return true;
 }
 
-/* The first address in the line, wherever it stands. */
-static bool find_address(const char *line, char *ret)
-{
-        for (const char *p = line; *p;) {
-                if (take_address(&p, ret))
-                        return true;
-                /* The next word: an address does not begin in the middle of one. */
-                p += strcspn(p, " (");
-                p += strspn(p, " (");
-        }
-        return false;
-}
-
 static bool take_number(const char **s, unsigned *ret)
 {
         unsigned value = 0;
@@ -215,14 +222,34 @@ static bool take_number(const char **s, unsigned *ret)
         return true;
 }
 
-/* Over "pid=1234, name=python3, " to the words that follow. */
+/*
+ * Over "pid=1234, name=python3, " to the words that follow. A command name may
+ * have commas in it, and where it ends cannot be seen then: what may belong to
+ * it is left out, although it may be the driver's.
+ */
 static const char *skip_process(const char *s)
 {
-        while (startswith(s, "pid=") || startswith(s, "name=")) {
+        const char *name, *end = NULL;
+
+        if (startswith(s, "pid=")) {
                 s += strcspn(s, ",");
                 s += strspn(s, ", ");
         }
-        return s;
+        name = startswith(s, "name=");
+        if (!name)
+                return s;
+        for (const char *p = strchr(name, ','); p && p - name <= COMMAND_MAX; p = strchr(p + 1, ','))
+                end = p;
+        if (!end)
+                end = name + strcspn(name, ",");
+        return end + strspn(end, ", ");
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+        size_t n = strlen(s), m = strlen(end);
+
+        return n >= m && streq(s + n - m, end);
 }
 
 static void set_text(XidEvent *e, const char *s)
@@ -240,6 +267,7 @@ static void set_text(XidEvent *e, const char *s)
 static XidKind parse_xid(const char *s, XidEvent *e)
 {
         unsigned number;
+        const char *text;
 
         if (!take_address(&s, e->address))
                 return XID_NONE;
@@ -251,11 +279,58 @@ static XidKind parse_xid(const char *s, XidEvent *e)
                 return XID_NONE;
 
         s += strspn(s, ",: ");
+        text = skip_process(s);
         e->number = number;
-        set_text(e, skip_process(s));
-        if (number == XID_RECOVERY_ACTION && strstr(e->text, "(None)") && !strstr(e->text, "(None) to "))
+        set_text(e, text);
+        if (number == XID_RECOVERY_ACTION && ends_with(e->text, " (None)"))
                 return XID_NOTICE;
         return xid_kind(number);
+}
+
+static XidKind lost(XidEvent *e)
+{
+        set_text(e, LOST_TEXT);
+        return XID_LOST;
+}
+
+static XidKind failed(XidEvent *e, const char *s)
+{
+        set_text(e, s);
+        return XID_FAULT;
+}
+
+/* @s is behind "GPU ". */
+static XidKind parse_gpu(const char *s, XidEvent *e)
+{
+        const char *at = startswith(s, "at ");
+
+        s = at ? at : s;
+        if (!take_address(&s, e->address))
+                return XID_NONE;
+        if (startswith(s, ": " LOST_TEXT) || (at && startswith(s, " has fallen off the bus")))
+                return lost(e);
+        if (startswith(s, ": RmInitAdapter failed!"))
+                return failed(e, s + 2);
+        return at && *s == ':' ? XID_NAMED : XID_NONE;
+}
+
+/* @s is behind "The NVIDIA GPU ", which begins records that quote nobody. */
+static XidKind parse_the_gpu(const char *s, XidEvent *e)
+{
+        if (!take_address(&s, e->address))
+                return XID_NONE;
+        return strstr(s, "fallen off the bus") ? lost(e) : XID_NAMED;
+}
+
+/*
+ * A client's 63 bytes have room for one of these phrases, not for both and a
+ * message beside them: with both, it is the whole complaint in one record.
+ */
+static XidKind parse_mismatch(const char *s)
+{
+        bool whole = strstr(s, "this kernel module has") && strstr(s, "have the same version.");
+
+        return whole ? XID_NONE : XID_QUOTES;
 }
 
 /* @s is behind "NVRM: ". */
@@ -263,23 +338,19 @@ static XidKind parse_nvrm(const char *s, XidEvent *e)
 {
         const char *rest;
 
+        if ((rest = startswith(s, "API mismatch")))
+                return parse_mismatch(rest);
         if ((rest = startswith(s, "Xid (")))
                 return parse_xid(rest, e);
         if (startswith(s, "loading NVIDIA UNIX"))
                 return XID_LOADED;
-
-        (void)find_address(s, e->address);
-        if (strstr(s, "fallen off the bus")) {
-                set_text(e, "GPU has fallen off the bus");
-                return XID_LOST;
-        }
-        if ((rest = strstr(s, "RmInitAdapter failed"))) {
-                set_text(e, rest);
-                return XID_FAULT;
-        }
-        if (*e->address && (startswith(s, "The NVIDIA GPU ") || startswith(s, "GPU at ")))
-                return XID_NAMED;
-        return XID_NONE;
+        if ((rest = startswith(s, "The NVIDIA GPU ")))
+                return parse_the_gpu(rest, e);
+        if ((rest = startswith(s, "GPU ")))
+                return parse_gpu(rest, e);
+        if (startswith(s, "fallen off the bus"))
+                return lost(e);
+        return startswith(s, "RmInitAdapter failed!") ? failed(e, s) : XID_NONE;
 }
 
 /* @s is behind "pci ": "0000:01:00.0: [10de:1eb8] type 00 class 0x030200". */

@@ -11,6 +11,7 @@
 
 typedef enum XidKind {
         XID_NONE,        /* says nothing about a GPU's health */
+        XID_QUOTES,      /* the records right behind it may be a client's words */
         XID_LOADED,      /* the driver begins anew: what was said before does not count any more */
         XID_ADDED,       /* the PCI core found an NVIDIA device at .address: it is new there */
         XID_NAMED,       /* names the GPU that the next lines may speak of */
@@ -30,6 +31,7 @@ enum {
 typedef struct XidEvent {
         XidKind kind;
         char address[XID_ADDRESS_SIZE]; /* "" if the line does not name it */
+        usec_t stamp;                   /* when it was printed, by the clock of the log; the caller's */
         unsigned number;                /* 0: no Xid, but a message of another kind */
         char text[XID_TEXT_SIZE];       /* the driver's own words, without process and full stop */
 } XidEvent;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * GPUs as the PCI bus shows them, whether or not a driver is bound. Only sysfs
- * attributes are read, never config space: reading that can wake a device up.
+ * GPUs as the PCI bus shows them, whether or not a driver is bound. Facts come
+ * from sysfs attributes, which the kernel has in memory. Only pci_ask_vendor()
+ * reads the configuration space, because that can wake a device up.
  *
  * A GPU of NVIDIA is several PCI functions; sound, USB and UCSI have classes of
  * their own and are not ours. In /sys/bus/pci/devices every entry is a symlink
  * into /sys/devices; in a fixture it may as well be a directory.
  */
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -175,4 +179,35 @@ int pci_driver_has_devices(const Root *root, const char *driver, bool *ret)
                 has = has || strchr(*entry, ':');
         *ret = has;
         return 0;
+}
+
+int pci_ask_vendor(const Root *root, const char *address, uint16_t *ret)
+{
+        _cleanup_free_ char *path = str_format(DEVICES "/%s/config", address);
+        _cleanup_close_ int fd = -EBADF;
+        unsigned char vendor[2];
+        ssize_t n;
+        int r;
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        r = root_open(root, path, O_RDONLY, &fd);
+        if (r)
+                return r < 0 ? err_trace(r) : r;
+        n = pread(fd, vendor, sizeof(vendor), 0);
+        if (n != (ssize_t)sizeof(vendor))
+                return err_origin(n < 0 ? -errno : -EIO);
+        *ret = (uint16_t)(vendor[1] << 8 | vendor[0]);
+        return 0;
+}
+
+bool pci_is_lost(const Root *root, const char *address)
+{
+        _cleanup_free_ char *path = str_format(DEVICES "/%s/power/runtime_status", address), *status = NULL;
+        uint16_t vendor = 0;
+
+        /* drivers/base/power/sysfs.c: active, suspended, suspending, resuming, error, unsupported. */
+        if (!path || (root_read_line(root, path, 64, &status) == 0 && startswith(status, "suspend")))
+                return false;
+        return pci_ask_vendor(root, address, &vendor) == 0 && vendor == UINT16_MAX;
 }

@@ -19,3 +19,17 @@ int pci_has_nvswitch(const Root *root, bool *ret);
 
 /* True if PCI devices of any kind are bound to @driver. Returns 0 or a negative errno. */
 int pci_driver_has_devices(const Root *root, const char *driver, bool *ret);
+
+/*
+ * The vendor as the device itself tells it now, from its configuration space: 0xffff, which is
+ * no vendor, if it does not answer. Wakes a sleeping device up. Only root may call this.
+ * Returns 0, ROOT_E_ABSENT if there is no such device, or a negative errno; -EIO for a
+ * configuration space that is too short.
+ */
+int pci_ask_vendor(const Root *root, const char *address, uint16_t *ret);
+
+/*
+ * Whether a device has fallen off its bus: it does not answer, and it does not sleep. What
+ * cannot be found out counts as no, and a sleeping device is left asleep.
+ */
+bool pci_is_lost(const Root *root, const char *address);

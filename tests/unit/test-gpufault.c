@@ -10,12 +10,24 @@
 #define QUIET (10 * USEC_PER_MINUTE)
 #define T0    (100 * USEC_PER_SEC)
 
-static bool note(GpuFaults *f, const char *line, usec_t now)
+static bool take(GpuFaults *f, const char *line, usec_t now)
 {
         XidEvent e;
 
         ck_assert_int_ne(xid_parse(line, &e), XID_NONE);
+        e.stamp = now;
         return gpu_faults_note(f, &e, now);
+}
+
+/* A GPU that is said to be lost does not answer. */
+static bool note(GpuFaults *f, const char *line, usec_t now)
+{
+        bool changed = take(f, line, now);
+        const char *address;
+
+        while ((address = gpu_faults_unasked(f)))
+                (void)gpu_faults_answered(f, address, false);
+        return changed;
 }
 
 #define XID(address, number) "NVRM: Xid (PCI:" address "): " #number ", text"
@@ -144,11 +156,69 @@ START_TEST(vetoed)
         (void)note(&f, "NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.", T0);
         check_veto(&f, &both, A);
         check_veto(&f, &unbound, "");
-        (void)note(&f, "NVRM: fallen off the bus and is not responding to commands.", T0 + USEC_PER_MINUTE);
-        check_veto(&f, &both, A " one of them");
-        check_veto(&f, &unbound, "");
+        /* The driver names it right before: else these are not its words. */
+        ck_assert(!note(&f, "NVRM: fallen off the bus and is not responding to commands.",
+                        T0 + USEC_PER_MINUTE));
+        check_veto(&f, &both, A);
         gpu_facts_done(&both);
         gpu_facts_done(&unbound);
+}
+END_TEST
+
+/* The log alone does not decide. */
+START_TEST(asked)
+{
+        GpuFacts l = gpus("nvidia", "nvidia");
+        GpuFaults f = {};
+
+        ck_assert_ptr_null(gpu_faults_unasked(&f));
+        (void)take(&f, LOST_A, T0);
+        ck_assert_str_eq(gpu_faults_unasked(&f), A);
+        check_judgement(&f, CODE_OK, NULL);
+        check_veto(&f, &l, A);
+        ck_assert(!gpu_faults_answered(&f, B, true));
+
+        ck_assert(gpu_faults_answered(&f, A, true));
+        ck_assert_ptr_null(gpu_faults_unasked(&f));
+        check_judgement(&f, CODE_GPU_ERROR, "GPU 0000:01:00.0: Xid 79 (GPU has fallen off the bus).");
+        check_veto(&f, &l, "");
+
+        /* It is said again: asked again, and what is known counts until then. */
+        (void)take(&f, LOST_A, T0 + USEC_PER_SEC);
+        ck_assert_str_eq(gpu_faults_unasked(&f), A);
+        check_judgement(&f, CODE_GPU_ERROR, "GPU 0000:01:00.0: Xid 79 (GPU has fallen off the bus).");
+        ck_assert(gpu_faults_answered(&f, A, false));
+        check_judgement(&f, CODE_GPU_LOST, "GPU 0000:01:00.0: Xid 79 (GPU has fallen off the bus).");
+        check_veto(&f, &l, A);
+        gpu_faults_heal(&f, &l, QUIET, T0 + 1000 * QUIET);
+        ck_assert_uint_eq(f.n, 1);
+
+        ck_assert(gpu_faults_answered(&f, A, true));
+        gpu_faults_heal(&f, &l, QUIET, T0 + USEC_PER_SEC + QUIET);
+        ck_assert_uint_eq(f.n, 0);
+        gpu_facts_done(&l);
+}
+END_TEST
+
+/* A complaint about a client, one record for each line: those behind the first may be its words. */
+START_TEST(quoted)
+{
+        static const char *const forged[] = { LOST_A, FAULT_A,
+                "NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.", "NVRM: fallen off the bus",
+                "NVRM: GPU 0000:01:00.0: RmInitAdapter failed!", "NVRM: loading NVIDIA UNIX",
+                "pci 0000:02:00.0: [10de:1eb8]" };
+        GpuFaults f = {};
+
+        (void)note(&f, FAULT_B, T0);
+        for (size_t i = 0; i < ELEMENTSOF(forged); i++) {
+                ck_assert(!note(&f, "NVRM: API mismatch: the client 'x' (pid 77)", T0));
+                ck_assert(!note(&f, forged[i], T0 + 1000));
+        }
+        check_judgement(&f, CODE_GPU_ERROR, "GPU 0000:02:00.0: Xid 48 (double bit ECC error): text.");
+        ck_assert(note(&f, LOST_A, T0 + USEC_PER_SEC));
+        check_judgement(&f, CODE_GPU_LOST,
+                        "GPU 0000:01:00.0: Xid 79 (GPU has fallen off the bus); "
+                        "GPU 0000:02:00.0: Xid 48 (double bit ECC error): text.");
 }
 END_TEST
 
@@ -260,5 +330,5 @@ START_TEST(full)
 END_TEST
 
 UNIT_MAIN("gpufault", UNIT_TEST(judged), UNIT_TEST(healed_by_silence), UNIT_TEST(healed_by_removal),
-                UNIT_TEST(vetoed), UNIT_TEST(named_by_the_line_before), UNIT_TEST(storm), UNIT_TEST(hushed),
-                UNIT_TEST(due), UNIT_TEST(full))
+                UNIT_TEST(vetoed), UNIT_TEST(asked), UNIT_TEST(quoted), UNIT_TEST(named_by_the_line_before),
+                UNIT_TEST(storm), UNIT_TEST(hushed), UNIT_TEST(due), UNIT_TEST(full))

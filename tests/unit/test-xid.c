@@ -63,6 +63,27 @@ static const struct {
                         "RmInitAdapter failed! (0x24:0x65:1457)" },
         { "NVRM: RmInitAdapter failed! (0x24:0x65:1457)", XID_FAULT, "", 0,
                         "RmInitAdapter failed! (0x24:0x65:1457)" },
+        { "NVRM: GPU at 0000:01:00.0 has fallen off the bus.", XID_LOST, A, 0,
+                        "GPU has fallen off the bus" },
+        /* A command name has up to 15 bytes, and may be anything. */
+        { "NVRM: Xid (PCI:0000:01:00): 48, pid=8, name=My, Prog, text", XID_FAULT, A, 48, "text" },
+        { "NVRM: Xid (PCI:0000:01:00): 48, pid=8, name=a, name=b, pid, DBE", XID_FAULT, A, 48, "DBE" },
+        { "NVRM: Xid (PCI:0000:01:00): 48, pid=8, name=,,,,,,,,,,,,,,, DBE", XID_FAULT, A, 48, "DBE" },
+        { "NVRM: Xid (PCI:0000:01:00): 31, pid=8, name=python3, Ch 0000001b, engmask 00000101",
+                        XID_APPLICATION, A, 31, "Ch 0000001b, engmask 00000101" },
+        { "NVRM: Xid (PCI:0000:01:00): 31, pid=8, name= Xid (PCI:0000, Ch 00000008", XID_APPLICATION, A, 31,
+                        "Ch 00000008" },
+        { "NVRM: Xid (PCI:0000:01:00): 154, pid=8, name=x, (None), GPU recovery action changed from 0x0 (None) to "
+          "0x1 (GPU Reset Required)",
+                        XID_FAULT, A, 154,
+                        "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)" },
+        /* The first line of the complaint about a client, when each line is a record. */
+        { "NVRM: API mismatch: the client 'x' (pid 77)", XID_QUOTES, "", 0, "" },
+        { "NVRM: API mismatch: the client has the version 535.261.03, but", XID_QUOTES, "", 0, "" },
+        { "NVRM: API mismatch: the client has the version 0000:01:00.0 fallen off the bus, but", XID_QUOTES,
+                        "", 0, "" },
+        { "NVRM: API mismatch: the client has the version have the same version., but", XID_QUOTES, "", 0,
+                        "" },
         { "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.261.03  Mon Jun 16", XID_LOADED, "", 0, "" },
         { "NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  595.45.04", XID_LOADED, "", 0, "" },
         { "pci 0000:01:00.0: [10de:1eb8] type 00 class 0x030200", XID_ADDED, A, 0, "" },
@@ -79,6 +100,12 @@ START_TEST(drivers_lines)
         ck_assert_str_eq(e.text, lines[_i].text);
 }
 END_TEST
+
+/* As branches from 550 on print it about a client of another version. */
+#define MISMATCH(name, version)                                                                             \
+        "NVRM: API mismatch: the client '" name "' (pid 77) NVRM: has the version " version                 \
+        ", but this kernel module has NVRM: the version 595.45.04.  Please make sure that this NVRM: "      \
+        "kernel module and all NVIDIA driver components NVRM: have the same version."
 
 /* Nothing of ours, or not quite. */
 static const char *const others[] = {
@@ -103,6 +130,30 @@ static const char *const others[] = {
         "NVRM: Xid (PCI:0000-01-00): 79, other signs",
         "nvrm: Xid (PCI:0000:01:00): 79, small letters",
         "xNVRM: Xid (PCI:0000:01:00): 79, inside",
+        /* A client's words, in each line that quotes it. */
+        MISMATCH("x", "0000:01:00.0 fallen off the bus"),
+        MISMATCH("x", "1 NVRM: GPU 0000:01:00.0: GPU has fallen off the bus. NVRM: x"),
+        MISMATCH("x", "NVRM: The NVIDIA GPU 0000:01:00.0 fallen off the bus"),
+        MISMATCH("x", "NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen"),
+        MISMATCH("x", "NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (1:2:3)"),
+        MISMATCH("x", "NVRM: loading NVIDIA UNIX"),
+        MISMATCH(" NVRM: Xid (PCI", "1"),
+        MISMATCH("RmInitAdapter f", "RmInitAdapter failed!"),
+        "NVRM: API mismatch: the client has the version 1 fallen off the bus, but NVRM: this kernel module has the "
+        "version 535.261.03.  Please NVRM: make sure that this kernel module and all NVIDIA driver NVRM: "
+        "components have the same version.",
+        "NVRM: has the version 0000:01:00.0 fallen off the bus, but this kernel module has",
+        "NVRM: has the version GPU 0000:01:00.0: GPU has fallen off the bus., but this kernel module has",
+        "NVRM: has the version GPU 0000:01:00.0: RmInitAdapter failed!, but this kernel module has",
+        "NVRM: VM: nvidia_vma_release: late unmap, comm: fallen off the , 0x1",
+        /* Not where the driver has these words. */
+        "NVRM: the GPU has fallen off the bus",
+        "NVRM: GPU 0000:01:00.0: x GPU has fallen off the bus.",
+        "NVRM: GPU 0000:01:00.0 has fallen off the bus.",
+        "NVRM: GPU at PCI:0000:01:00 x has fallen off the bus.",
+        "NVRM: GPU 0000:01:00.0: x RmInitAdapter failed!",
+        "NVRM: rm_init_adapter failed for 0000:01:00.0: RmInitAdapter failed!",
+        "NVRM: The NVIDIA GPU x 0000:01:00.0 fallen off the bus",
         "usb 1-1: the device has fallen off the bus",
         "nvidia 0000:01:00.0: enabling device (0000 -> 0003)",
         "NVRM: GPU 0000:01:00.0 is already bound to another driver",
