@@ -30,12 +30,14 @@ typedef struct Work {
         DevNodes wanted;
         char **missing;
         bool failed;
+        bool blocked; /* no failure that could end anything: the others are made */
 } Work;
 
 static void work_done(Work *w)
 {
         root_free(w->root);
         strv_free(w->gpus);
+        number_set_done(&w->wish.majors);
         driver_nodes_done(&w->driver);
         dev_nodes_done(&w->wanted);
         strv_free(w->missing);
@@ -46,9 +48,12 @@ static const char *said_as(NodeActionType type)
         switch (type) {
         case NODE_ACT_MAKE:
         case NODE_ACT_REPLACE:
-        case NODE_ACT_CORRECT:
         case NODE_ACT_LINK:
                 return HELPER_KEY_MADE;
+        case NODE_ACT_CORRECT:
+                return HELPER_KEY_CORRECTED;
+        case NODE_ACT_KEEP:
+                return HELPER_KEY_WRONG;
         case NODE_ACT_REMOVE_NODE:
         case NODE_ACT_REMOVE_LINK:
                 return HELPER_KEY_REMOVED;
@@ -60,12 +65,15 @@ static const char *said_as(NodeActionType type)
         return NULL;
 }
 
-static const char *why(const NodeAction *a, int r)
+static void say_failure(Work *w, const DevDir *d, const NodeAction *a, int r)
 {
-        if (a->type == NODE_ACT_OBSTRUCTED)
-                return startswith(a->name, "char/") ? "something that is no link has its name"
-                                                    : "something that is no device node has its name";
-        return strerror(-r);
+        if (a->type == NODE_ACT_OBSTRUCTED) {
+                helper_say(HELPER_KEY_BLOCKED, "/%s/%s", d->path, a->name);
+                w->blocked = true;
+        } else {
+                helper_say(HELPER_KEY_FAILED, "/%s/%s: %s", d->path, a->name, strerror(-r));
+                w->failed = true;
+        }
 }
 
 /* Returns how much was done. */
@@ -78,12 +86,11 @@ static size_t perform(Work *w, const DevDir *d, const NodeActions *actions)
                 int r = devdir_perform(d, a);
 
                 if (r < 0) {
-                        helper_say(HELPER_KEY_FAILED, "/%s/%s: %s", d->path, a->name, why(a, r));
-                        w->failed = true;
+                        say_failure(w, d, a, r);
                         continue;
                 }
                 helper_say(said_as(a->type), "/%s/%s", d->path, a->name);
-                n++;
+                n += a->type != NODE_ACT_KEEP;
         }
         return n;
 }
@@ -161,6 +168,8 @@ static void say_wanted(const Work *w)
 {
         if (w->driver.nvidia && !w->driver.rights.modify)
                 helper_say(HELPER_KEY_HANDS_OFF, "yes");
+        for (size_t i = 0; i < w->driver.majors.n; i++)
+                helper_say(HELPER_KEY_MAJOR, "%u", w->driver.majors.items[i]);
         STRV_FOREACH (text, w->missing)
                 helper_say(HELPER_KEY_MISSING, "%s", *text);
         for (size_t i = 0; i < w->wanted.n; i++)
@@ -169,11 +178,21 @@ static void say_wanted(const Work *w)
                                         w->wanted.items[i].minor, w->wanted.items[i].name);
 }
 
+static bool read_major(Work *w, const char *word)
+{
+        uint64_t major;
+
+        return str_to_u64(word, 10, 0, 4095, &major) == 0 &&
+               number_set_add(&w->wish.majors, (unsigned)major) == 0;
+}
+
 static bool read_words(Work *w, char **words)
 {
         for (; *words; words++) {
-                const char *address = startswith(*words, "gpu=");
+                const char *address = startswith(*words, "gpu="), *major = startswith(*words, "major=");
 
+                if (major && !read_major(w, major))
+                        return false;
                 if (address ? strv_push(&w->gpus, address) < 0 : false)
                         return false;
                 if (streq(*words, "uvm"))
@@ -184,9 +203,11 @@ static bool read_words(Work *w, char **words)
                         w->host = true;
                 else if (streq(*words, "remove"))
                         w->wish.remove_only = true;
+                else if (streq(*words, "keep-rights"))
+                        w->wish.keep_rights = true;
                 else if (streq(*words, "hands-off"))
                         w->wish.hands_off = true;
-                else if (!address)
+                else if (!address && !major)
                         return false;
         }
         w->wish.gpus = w->gpus;
@@ -213,5 +234,5 @@ Code helper_nodes(char **arguments)
         settle(&w, own);
         settle_host(&w, own);
         say_wanted(&w);
-        return w.failed ? CODE_NODES_FAILED : CODE_OK;
+        return w.failed ? CODE_NODES_FAILED : w.blocked ? CODE_NODE_BLOCKED : CODE_OK;
 }

@@ -19,16 +19,17 @@
 #include "base/str.h"
 #include "helper.h"
 #include "manager.h"
+#include "node-rights.h"
 #include "paths.h"
-#include "sys/devnodes.h"
 #include "sys/pci.h"
 #include "sys/sysmod.h"
 
 #define RUN_TIMEOUT   (30 * USEC_PER_SEC)
 #define RUNS_IN_A_ROW 5
-#define TIDY_TIMEOUT  (2 * USEC_PER_SEC)
-/* After a change in a directory of nodes; nearer than what follows from earlier failures. */
-#define RETRY_ON_CHANGE (5 * USEC_PER_SEC)
+/* Each load gives out new ones; a few are remembered. */
+#define MAJORS_MAX      32
+#define TIDY_TIMEOUT    (2 * USEC_PER_SEC)
+#define RETRY_ON_CHANGE NODE_RETRY_ON_CHANGE
 
 /* Without success the runs become rare: a /dev that is full for an hour is no reason for a busy machine. */
 static const Backoff retry = { .base = 500 * USEC_PER_MSEC, .limit = USEC_PER_MINUTE };
@@ -76,6 +77,10 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 {
         Manager *m = userdata;
 
+        if (event->mask & IN_ATTRIB) {
+                node_rights_touched(m, event->len > 0 ? event->name : "");
+                return 0;
+        }
         m->node_work.due = MIN(m->node_work.due, manager_now(m) + RETRY_ON_CHANGE);
         stage_devices_soon(m);
         return 0;
@@ -93,7 +98,7 @@ static void unwatch(Manager *m)
 static void watch_directory(Manager *m, const char *directory, const char *below)
 {
         static const uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF |
-                                     IN_ONLYDIR;
+                                     IN_ATTRIB | IN_ONLYDIR;
         _cleanup_free_ char *path = str_format("%s/%s", directory, below);
         _cleanup_close_ int fd = -EBADF;
         NodeWork *w = &m->node_work;
@@ -157,12 +162,15 @@ static void on_run_over(void *userdata, const JobResult *result)
         w->said = w->saying;
         w->saying = (NodeReport){};
         w->settled = true;
+        for (size_t i = 0; i < w->said.majors.n && w->majors.n < MAJORS_MAX; i++)
+                (void)number_set_add(&w->majors, w->said.majors.items[i]);
         w->hands_off = w->said.hands_off;
         w->due = manager_now(m) + backoff_delay(&retry, w->n_runs);
         /* It got somewhere: what vanished meanwhile need not wait for that. */
-        if (w->said.made && !w->said.failure && w->n_runs <= RUNS_IN_A_ROW)
+        if (w->said.made && !w->said.failure && !w->said.blocked && w->n_runs <= RUNS_IN_A_ROW)
                 w->due = 0;
         log_report(m);
+        node_rights_judge(m);
         watch(m);
         stage_devices_look(m);
 }
@@ -186,7 +194,7 @@ static bool wants_module(const Manager *m, const char *name)
 {
         STRV_FOREACH (wanted, m->config->modules)
                 if (modname_eq(*wanted, name))
-                        return true;
+                        return !manager_lacks(m, name);
         return false;
 }
 
@@ -203,6 +211,15 @@ static int push_wish(Manager *m, char ***argv)
         return err_trace(r);
 }
 
+static int push_majors(Manager *m, char ***argv)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < m->node_work.majors.n; i++)
+                r = strv_pushf(argv, "major=%u", m->node_work.majors.items[i]);
+        return err_trace(r);
+}
+
 static int start(Manager *m, bool remove, const JobHandler *handler, JobSpec spec, Job **ret)
 {
         _cleanup_strv_ char **argv = NULL;
@@ -215,8 +232,12 @@ static int start(Manager *m, bool remove, const JobHandler *handler, JobSpec spe
                 r = strv_push_consume(&argv, root_path(m->root, ""));
         if (r == 0 && m->config->create_on_host)
                 r = strv_push(&argv, "host");
+        if (r == 0 && node_rights_are_fought_over(m))
+                r = strv_push(&argv, "keep-rights");
         if (r == 0 && m->node_work.hands_off)
                 r = strv_push(&argv, "hands-off");
+        if (r == 0)
+                r = push_majors(m, &argv);
         if (r == 0)
                 r = remove ? strv_push(&argv, "remove") : push_wish(m, &argv);
         spec.argv = argv;
@@ -238,6 +259,7 @@ static void run(Manager *m)
         free(w->gpus);
         w->gpus = describe_gpus(m);
         w->n_runs++;
+        w->touched = false;
         w->used = true;
         node_report_done(&w->saying);
         r = start(m, /* remove= */ false, &handler, spec, &w->job);
@@ -273,17 +295,19 @@ void stage_nodes_review(Manager *m, bool drm_absent)
 {
         NodeWork *w = &m->node_work;
 
-        bool changed;
+        bool changed, touched;
         char *absent;
 
         if (!m->config->create_nodes || w->job)
                 return;
         changed = gpus_have_changed(m);
+        touched = w->touched && manager_now(m) >= w->rights_due;
         absent = node_report_absent(&w->said, m->root);
-        if (w->settled && !absent && !w->said.failure && !drm_absent && !changed) {
+        if (w->settled && !absent && !w->said.failure && !w->said.blocked && !drm_absent && !changed &&
+                        !touched) {
                 w->n_runs = 0;
                 w->due = 0;
-        } else if (changed || manager_now(m) >= w->due) {
+        } else if (changed || touched || manager_now(m) >= w->due) {
                 /* What a run can mend is nothing to complain of; it is judged when that is over. */
                 free(absent);
                 run(m);
@@ -320,14 +344,28 @@ const char *stage_nodes_absent(const Manager *m)
         return m->config->create_nodes ? m->node_work.absent : NULL;
 }
 
+char *const *stage_nodes_blocked(const Manager *m)
+{
+        return m->config->create_nodes ? m->node_work.said.blocked : NULL;
+}
+
+bool stage_nodes_is_hands_off(const Manager *m)
+{
+        return m->config->create_nodes && m->node_work.hands_off;
+}
+
 usec_t stage_nodes_delay(Manager *m)
 {
         const NodeWork *w = &m->node_work;
-        usec_t now = manager_now(m);
+        usec_t now = manager_now(m), due = USEC_INFINITY;
 
-        if (!m->config->create_nodes || w->job || w->n_runs == 0)
+        if (!m->config->create_nodes || w->job)
                 return USEC_INFINITY;
-        return w->due > now ? w->due - now : 0;
+        if (w->n_runs > 0)
+                due = w->due;
+        if (w->touched)
+                due = MIN(due, w->rights_due);
+        return due == USEC_INFINITY ? due : due > now ? due - now : 0;
 }
 
 /* The end. */
@@ -345,6 +383,10 @@ void stage_nodes_forget(Manager *m)
         w->absent = (free(w->absent), NULL);
         w->gpus = (free(w->gpus), NULL);
         w->settled = false;
+        w->given_up = false;
+        w->touched = false;
+        w->n_corrections = 0;
+        w->rights_due = 0;
         w->n_runs = 0;
         w->due = 0;
 }
@@ -353,6 +395,7 @@ void stage_nodes_done(Manager *m)
 {
         stage_nodes_forget(m);
         m->node_work.told = (free(m->node_work.told), NULL);
+        number_set_done(&m->node_work.majors);
 }
 
 static void on_tidy_overdue(void *userdata)
@@ -399,19 +442,5 @@ bool stage_nodes_tidy(Manager *m, bool last)
 
 int stage_nodes_fill(Manager *m, Status *s)
 {
-        const NodeReport *said = &m->node_work.said;
-
-        for (size_t i = 0; i < said->promised.n; i++) {
-                const DevNode *node = &said->promised.items[i];
-                _cleanup_free_ char *path = str_format("/dev/%s", node->name);
-                bool there = said->directories != NULL;
-                int r;
-
-                STRV_FOREACH (directory, said->directories)
-                        there = there && devdir_has(m->root, *directory, node);
-                r = path ? status_add_device(s, path, node->major, node->minor, there) : -ENOMEM;
-                if (r)
-                        return err_trace(r);
-        }
-        return 0;
+        return err_trace(node_report_fill(&m->node_work.said, m->root, is_live(m, "nvidia-uvm"), s));
 }

@@ -16,13 +16,19 @@ enum { NODE_WATCHES_MAX = 8 };
 typedef struct NodeWork {
         Job *job;
         NodeReport said, saying; /* the last run, the one that runs */
+        NumberSet majors;        /* that the driver had at any time: what is left of them goes with it */
         bool settled;            /* a run has come to its end */
         bool used;               /* there may be nodes to remove at the end */
         bool hands_off;          /* what the driver said when it was last asked */
+        bool given_up;           /* READY did not wait for what is absent */
         bool ends;               /* the run that tidies up is the last thing to happen */
         char *absent;            /* which nodes were not there when it was last looked, for people */
         char *gpus;              /* the GPUs as they were when the last run started */
         char *told;              /* what has been logged */
+        bool touched;            /* owner or mode of a node may have changed since the last run */
+        unsigned n_corrections;  /* in a row, each soon after the one before */
+        usec_t corrected;        /* when the last one was */
+        usec_t rights_due;       /* no run because of a change of owner or mode before */
         unsigned n_runs;         /* in a row, since all was well */
         usec_t due;              /* no run before */
         sd_event_source *watches[NODE_WATCHES_MAX];
@@ -54,6 +60,15 @@ bool stage_nodes_is_mending(const Manager *m);
 /* Why a node could not be made, and which ones are not there; NULL: nothing of that kind. Borrowed. */
 const char *stage_nodes_failure(const Manager *m);
 const char *stage_nodes_absent(const Manager *m);
+
+/* Files in the way of nodes; NULL: none. Borrowed. */
+char *const *stage_nodes_blocked(const Manager *m);
+
+/* Nodes whose owner or mode somebody else keeps changing; NULL: none. Borrowed. */
+char *const *stage_nodes_fought_over(const Manager *m);
+
+/* The driver's parameters leave its nodes to somebody else. */
+bool stage_nodes_is_hands_off(const Manager *m);
 
 /* How long until another run makes sense, USEC_INFINITY if none does. */
 usec_t stage_nodes_delay(Manager *m);

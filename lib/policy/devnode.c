@@ -91,11 +91,42 @@ int dev_entries_add(DevEntries *entries, DevEntry *entry)
         return 0;
 }
 
+void number_set_done(NumberSet *set)
+{
+        free(set->items);
+        *set = (NumberSet){};
+}
+
+bool number_set_has(const NumberSet *set, unsigned number)
+{
+        for (size_t i = 0; i < set->n; i++)
+                if (set->items[i] == number)
+                        return true;
+        return false;
+}
+
+int number_set_add(NumberSet *set, unsigned number)
+{
+        unsigned *grown;
+
+        if (number_set_has(set, number))
+                return 0;
+        grown = reallocarray(set->items, set->n + 1, sizeof(*grown));
+        if (!grown)
+                return err_origin(-ENOMEM);
+        set->items = grown;
+        grown[set->n++] = number;
+        return 0;
+}
+
 void driver_nodes_done(DriverNodes *d)
 {
         for (size_t i = 0; i < d->n_gpus; i++)
                 free(d->gpus[i].address);
         free(d->gpus);
+        number_set_done(&d->cap_minors);
+        number_set_done(&d->majors);
+        number_set_done(&d->registered);
         dev_nodes_done(&d->caps);
         dev_nodes_done(&d->drm);
         strv_free(d->drm_numbers);

@@ -61,6 +61,7 @@ int dev_nodes_add(DevNodes *nodes, DevNode *node);
 typedef enum DevEntryKind {
         DEV_ENTRY_NODE, /* a character device */
         DEV_ENTRY_LINK,
+        DEV_ENTRY_EMPTY, /* a regular file of root's, empty and under no other name: safe to replace */
         DEV_ENTRY_OTHER, /* something else that has the name of one */
         _DEV_ENTRY_KIND_MAX,
         _DEV_ENTRY_KIND_INVALID = -EINVAL,
@@ -72,6 +73,7 @@ typedef struct DevEntry {
         DevEntryKind kind;
         unsigned major, minor; /* of a node */
         unsigned uid, gid, mode;
+        bool has_acl; /* of a node: its mode shows what the list allows, not what somebody set */
         char *target; /* of a link, as it is written */
 } DevEntry;
 
@@ -83,6 +85,18 @@ typedef struct DevEntries {
 void dev_entry_done(DevEntry *entry);
 void dev_entries_done(DevEntries *entries);
 int dev_entries_add(DevEntries *entries, DevEntry *entry);
+
+/* A few thousand numbers at most, in no order. */
+typedef struct NumberSet {
+        unsigned *items;
+        size_t n;
+} NumberSet;
+
+void number_set_done(NumberSet *set);
+bool number_set_has(const NumberSet *set, unsigned number);
+
+/* A number that is there is left as it is. Returns 0 or -ENOMEM. */
+int number_set_add(NumberSet *set, unsigned number);
 
 /* One GPU that the driver drives. */
 typedef struct DriverGpu {
@@ -100,7 +114,10 @@ typedef struct DriverNodes {
         size_t n_gpus;
         int uvm_major, caps_major; /* -1: not registered */
         DevNodes caps;
-        DevNodes drm; /* minors of GPUs that the driver drives */
+        NumberSet cap_minors; /* that capabilities may get, those that there are not yet included */
+        NumberSet majors;     /* of the driver's modules */
+        NumberSet registered; /* all majors of character devices, anybody's; empty: not known */
+        DevNodes drm;         /* minors of GPUs that the driver drives */
         bool lists_drm;
         char **drm_numbers; /* "226:0": all DRM minors that the kernel has, anybody's */
 } DriverNodes;

@@ -44,6 +44,11 @@ bool devset_complete(const GpuFacts *gpus, const NodeFacts *nodes)
         return count.n_cards == count.n_gpus && count.n_renders == count.n_gpus;
 }
 
+bool devset_is_fatal(const DevsetLack *lack)
+{
+        return lack->drm || !lack->hands_off;
+}
+
 int devset_missing(const GpuFacts *gpus, const NodeFacts *nodes, char ***ret_missing)
 {
         _cleanup_strv_ char **missing = NULL;

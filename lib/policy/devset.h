@@ -20,6 +20,15 @@ void devset_count(const GpuFacts *gpus, const NodeFacts *nodes, DevsetCount *ret
 /* True if nothing is missing; so it is for no GPUs at all. */
 bool devset_complete(const GpuFacts *gpus, const NodeFacts *nodes);
 
+/* Why nodes are not there when the time to wait for them is over. */
+typedef struct DevsetLack {
+        bool drm;       /* a card or render node is among them */
+        bool hands_off; /* NVreg_ModifyDeviceFiles=0: the others are made by somebody else, or by nobody */
+} DevsetLack;
+
+/* True: what was loaded is unloaded. False: the driver works, and stays without them. */
+bool devset_is_fatal(const DevsetLack *lack);
+
 /*
  * What is missing, for people: "card node of 0001:00:00.0", in the order of the
  * GPUs. An empty vector if nothing is. Returns 0 or -ENOMEM.

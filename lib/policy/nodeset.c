@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "policy/nodelink.h"
 #include "policy/nodeset.h"
 
 enum {
@@ -264,12 +265,16 @@ static int judge_node(Judge *j, const DevNode *node)
 
         if (!e)
                 return err_trace(act_on_node(j, NODE_ACT_MAKE, node));
+        if (e->kind == DEV_ENTRY_EMPTY)
+                return err_trace(act_on_node(j, NODE_ACT_REPLACE, node));
         if (e->kind != DEV_ENTRY_NODE)
                 return err_trace(act_on_node(j, NODE_ACT_OBSTRUCTED, node));
         if (e->major != node->major || e->minor != node->minor)
                 return err_trace(act_on_node(j, NODE_ACT_REPLACE, node));
-        if (!node->by_kernel && !same_rights(node, e))
-                return err_trace(act_on_node(j, NODE_ACT_CORRECT, node));
+        /* Whoever puts access control lists on nodes (logind) wants them. */
+        if (!node->by_kernel && !e->has_acl && !same_rights(node, e))
+                return err_trace(act_on_node(
+                                j, j->wish->keep_rights ? NODE_ACT_KEEP : NODE_ACT_CORRECT, node));
         return 0;
 }
 
@@ -291,7 +296,7 @@ static int judge_link_to(Judge *j, const DevNode *node)
         if (!name || !target)
                 return err_origin(-ENOMEM);
         e = find_entry(j, node->name);
-        if (e && e->kind != DEV_ENTRY_NODE)
+        if (e && e->kind != DEV_ENTRY_NODE && e->kind != DEV_ENTRY_EMPTY)
                 return 0;
         e = find_entry(j, name);
         if (e && e->kind != DEV_ENTRY_LINK)
@@ -309,8 +314,14 @@ static bool is_listed(const DriverNodes *driver, unsigned minor)
         return !driver->lists_gpus;
 }
 
+/* One that may come is as good: somebody has made its node before. */
 static bool is_cap(const DriverNodes *driver, const char *name)
 {
+        unsigned minor;
+
+        if (is_number(startswith(name, CAPS_DIRECTORY "nvidia-cap"), &minor) &&
+                        number_set_has(&driver->cap_minors, minor))
+                return true;
         for (size_t i = 0; i < driver->caps.n; i++)
                 if (streq(driver->caps.items[i].name, name))
                         return true;
@@ -344,7 +355,7 @@ static bool is_alive(const Judge *j, const DevEntry *e)
         case CLASS_UVM:
                 return d->uvm_major >= 0 && e->major == (unsigned)d->uvm_major;
         case CLASS_CAP:
-                return d->caps_major >= 0 && is_cap(d, e->name);
+                return d->caps_major >= 0 && e->major == (unsigned)d->caps_major && is_cap(d, e->name);
         case CLASS_DRM:
                 return drm_is_alive(d, e->major, e->minor);
         case CLASS_LEFTOVER:
@@ -370,22 +381,33 @@ static bool is_wanted(const Judge *j, const char *name)
         return false;
 }
 
+static bool is_wanted_number(const Judge *j, unsigned major, unsigned minor)
+{
+        for (size_t i = 0; i < j->wanted->n; i++)
+                if (j->wanted->items[i].major == major && j->wanted->items[i].minor == minor)
+                        return true;
+        return false;
+}
+
 /* The link of a node that goes, or went before; of the others' nodes, whose names we do not know, none. */
 static bool link_is_dead(const Judge *j, const DevEntry *link)
 {
-        const char *name = link_name(link), *number = startswith(link->name, LINK_DIRECTORY);
+        const char *name = nodelink_target(link);
         NodeClass class = name ? classify(name) : CLASS_NONE;
-        const DevEntry *node = name ? find_entry(j, name) : NULL;
-        unsigned major = 0, minor = 0;
+        const DevEntry *node;
+        unsigned major, minor;
 
-        if (class == CLASS_NONE || class == CLASS_LEFTOVER || !number || !may_remove(j, class) ||
-                        sscanf(number, "%u:%u", &major, &minor) != 2)
+        if (!nodelink_number(link, &major, &minor))
+                return false;
+        if (nodelink_is_left_over(j->driver, j->wish, major))
+                return may_remove(j, CLASS_CTL);
+        if (class == CLASS_NONE || class == CLASS_LEFTOVER || !may_remove(j, class))
                 return false;
         if (class == CLASS_DRM)
                 return !drm_is_alive(j->driver, major, minor);
-        for (size_t i = 0; i < j->wanted->n; i++)
-                if (j->wanted->items[i].major == major && j->wanted->items[i].minor == minor)
-                        return false;
+        if (is_wanted_number(j, major, minor) || nodelink_is_expected(j->driver, major, minor))
+                return false;
+        node = find_entry(j, name);
         return !node || node->major != major || node->minor != minor || !is_alive(j, node);
 }
 

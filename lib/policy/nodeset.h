@@ -11,7 +11,9 @@
 typedef struct NodesetWish {
         bool uvm, modeset; /* these modules are wanted, so their nodes are */
         bool hands_off;    /* what the driver said before it went: its nodes are somebody else's */
+        bool keep_rights;  /* owners and modes are left as they are, see NODE_ACT_KEEP */
         bool remove_only;  /* nothing is made */
+        NumberSet majors;  /* that the driver had earlier; borrowed */
         char *const *gpus; /* PCI addresses that must have a node; borrowed */
 } NodesetWish;
 
@@ -27,6 +29,7 @@ typedef enum NodeActionType {
         NODE_ACT_REPLACE, /* a node of another number is there, such as one from before uvm was loaded again
                            */
         NODE_ACT_CORRECT, /* owner or mode */
+        NODE_ACT_KEEP,    /* they are wrong, and stay so */
         NODE_ACT_LINK,
         NODE_ACT_REMOVE_NODE,
         NODE_ACT_REMOVE_LINK,

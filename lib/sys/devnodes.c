@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "base/result.h"
 #include "base/str.h"
@@ -100,6 +101,19 @@ static int read_target(int directory, const char *name, char **ret)
         return err_trace(str_replace(ret, target));
 }
 
+static bool is_empty_file(const struct stat *st)
+{
+        return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_uid == 0 && st->st_nlink == 1;
+}
+
+static bool has_acl(int directory, const char *name)
+{
+        char path[64 + NAME_MAX];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name);
+        return lgetxattr(path, "system.posix_acl_access", NULL, 0) > 0;
+}
+
 /* What vanishes while we look is left out. */
 static int add_entry(int directory, const char *prefix, const char *name, DevEntries *entries)
 {
@@ -113,6 +127,9 @@ static int add_entry(int directory, const char *prefix, const char *name, DevEnt
                 e.kind = DEV_ENTRY_NODE;
         else if (S_ISLNK(st.st_mode))
                 e.kind = DEV_ENTRY_LINK;
+        else if (is_empty_file(&st))
+                e.kind = DEV_ENTRY_EMPTY;
+        e.has_acl = e.kind == DEV_ENTRY_NODE && has_acl(directory, name);
         e.major = major(st.st_rdev);
         e.minor = minor(st.st_rdev);
         e.uid = st.st_uid;
@@ -259,6 +276,15 @@ static int set_rights(int directory, const char *name, const NodeAction *a)
         return 0;
 }
 
+/* Between the look and the replacement somebody may have written to it. */
+static bool may_replace(const Place *p)
+{
+        struct stat st;
+
+        return fstatat(p->directory, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISCHR(st.st_mode) ||
+               is_empty_file(&st);
+}
+
 static int finish(const Place *p, unsigned flags)
 {
         if (renameat2(p->directory, p->temporary, p->directory, p->name, flags) == 0)
@@ -280,6 +306,8 @@ static int make_node(const Place *p, const NodeAction *a)
         if (mknodat(p->directory, p->temporary, S_IFCHR, makedev(a->major, a->minor)) < 0)
                 return err_origin(-errno);
         r = set_rights(p->directory, p->temporary, a);
+        if (r == 0 && a->type == NODE_ACT_REPLACE && !may_replace(p))
+                r = err_origin(-EEXIST);
         if (r == 0)
                 r = finish(p, a->type == NODE_ACT_MAKE ? RENAME_NOREPLACE : 0);
         if (r)
@@ -343,6 +371,8 @@ int devdir_perform(const DevDir *d, const NodeAction *action)
         case NODE_ACT_REMOVE_NODE:
         case NODE_ACT_REMOVE_LINK:
                 return err_trace(remove_entry(d, &p, action));
+        case NODE_ACT_KEEP:
+                return 0;
         case NODE_ACT_OBSTRUCTED:
                 return err_origin(-EEXIST);
         case _NODE_ACT_MAX:
@@ -360,6 +390,17 @@ bool devdir_has(const Root *root, const char *path, const DevNode *node)
 
         return full && root_open(root, full, O_PATH | O_NOFOLLOW, &fd) == 0 && fstat(fd, &st) == 0 &&
                S_ISCHR(st.st_mode) && st.st_rdev == makedev(node->major, node->minor);
+}
+
+int devdir_find(const Root *root, const char *path, const char *name, DevEntries *entries)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = root_open(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, &fd);
+        if (r)
+                return r == -ENOMEM ? err_trace(r) : 0;
+        return err_trace(add_entry(fd, "", name, entries));
 }
 
 bool devdir_has_link(const Root *root, const char *path, const DevNode *node)

@@ -40,6 +40,12 @@ int devdir_list(const DevDir *d, DevEntries *ret);
  */
 int devdir_perform(const DevDir *d, const NodeAction *action);
 
+/*
+ * Appends what is directly in that /dev of the root under @name; nothing if there is
+ * no such name, or the directory cannot be opened. Returns 0 or a negative errno.
+ */
+int devdir_find(const Root *root, const char *path, const char *name, DevEntries *entries);
+
 /* Whether that very node is there; @path is a /dev in the root. */
 bool devdir_has(const Root *root, const char *path, const DevNode *node);
 

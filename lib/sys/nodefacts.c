@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/nodefacts.h"
+#include "sys/pci.h"
 #include "sys/sysmod.h"
 
 #define PROC "proc/driver/nvidia"
@@ -22,6 +23,8 @@ enum {
         FILE_SIZE_MAX = 65536,
         CAPS_DEPTH_MAX = 8,
         CAPS_MAX = 4096,
+        MINORS_SIZE_MAX = 1024 * 1024,
+        CAP_MINORS_MAX = 8192,
         MINOR_MAX = (1 << 20) - 1,
 };
 
@@ -68,7 +71,9 @@ static int read_gpu(const Root *root, const char *address, DriverNodes *d)
 
         if (!path)
                 return err_origin(-ENOMEM);
-        r = read_text(root, path, &text);
+        /* For this file the driver asks the GPU, and one that is gone may keep it for ever (535.309.01 on
+         * 6.1: a soft lockup). Without its minor its node stays as it is. */
+        r = pci_is_lost(root, address) ? 0 : read_text(root, path, &text);
         if (r)
                 return err_trace(r);
         has_minor = text && node_number_from_string(text, "Device Minor", MINOR_MAX, &minor);
@@ -92,7 +97,21 @@ static int read_gpus(const Root *root, DriverNodes *d)
         return 0;
 }
 
-/* " 242 nvidia-uvm" below "Character devices:"; block devices follow, and never have these names. */
+static int add_major(DriverNodes *d, unsigned major, const char *name)
+{
+        int r;
+
+        r = number_set_add(&d->registered, major);
+        if (r == 0 && startswith(name, "nvidia"))
+                r = number_set_add(&d->majors, major);
+        if (streq(name, "nvidia-uvm"))
+                d->uvm_major = (int)major;
+        else if (streq(name, "nvidia-caps"))
+                d->caps_major = (int)major;
+        return err_trace(r);
+}
+
+/* " 242 nvidia-uvm" below "Character devices:"; numbers of block devices, which follow, are others. */
 static int read_majors(const Root *root, DriverNodes *d)
 {
         _cleanup_free_ char *text = NULL;
@@ -102,21 +121,55 @@ static int read_majors(const Root *root, DriverNodes *d)
         r = read_text(root, "proc/devices", &text);
         if (r == 0 && text)
                 r = strv_split(text, "\n", &lines);
-        if (r)
-                return err_trace(r);
-
         STRV_FOREACH (line, lines) {
                 char name[64];
                 int major;
 
-                if (sscanf(*line, "%d %63s", &major, name) != 2 || major < 0)
+                if (startswith(*line, "Block devices:"))
+                        break;
+                if (r == 0 && sscanf(*line, "%d %63s", &major, name) == 2 && major >= 0)
+                        r = add_major(d, (unsigned)major, name);
+        }
+        return err_trace(r);
+}
+
+/* "gpu0/gi0/access 3", one line for every capability that there may be. */
+static int read_minors(const Root *root, const char *path, DriverNodes *d)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_strv_ char **lines = NULL;
+        int r;
+
+        r = root_read_file(root, path, MINORS_SIZE_MAX, &text, NULL);
+        if (r == 0)
+                r = strv_split(text, "\n", &lines);
+        if (r < 0)
+                return err_trace(r);
+        STRV_FOREACH (line, lines) {
+                const char *number = strrchr(*line, ' ');
+                uint64_t minor;
+
+                if (!number || d->cap_minors.n == CAP_MINORS_MAX ||
+                                str_to_u64(number + 1, 10, 0, MINOR_MAX, &minor) != 0)
                         continue;
-                if (streq(name, "nvidia-uvm"))
-                        d->uvm_major = major;
-                else if (streq(name, "nvidia-caps"))
-                        d->caps_major = major;
+                r = number_set_add(&d->cap_minors, (unsigned)minor);
+                if (r)
+                        return err_trace(r);
         }
         return 0;
+}
+
+static int read_cap_minors(const Root *root, DriverNodes *d)
+{
+        static const char *const files[] = { "mig-minors", "sys-minors", "nvlink-minors" };
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(files); i++) {
+                _cleanup_free_ char *path = str_format("proc/driver/nvidia-caps/%s", files[i]);
+
+                r = path ? read_minors(root, path, d) : err_origin(-ENOMEM);
+        }
+        return err_trace(r);
 }
 
 static int add_capability(const Root *root, const char *path, DriverNodes *d)
@@ -319,6 +372,8 @@ int nodefacts_read(const Root *root, DriverNodes *ret)
                 r = read_majors(root, &d);
         if (r == 0)
                 r = read_capabilities(root, PROC "/capabilities", 0, &d);
+        if (r == 0)
+                r = read_cap_minors(root, &d);
         if (r == 0)
                 r = read_drm(root, &d);
         if (r)

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "base/str.h"
 #include "sys/devnodes.h"
@@ -52,6 +53,21 @@ int fchownat(int fd, const char *name, uid_t uid, gid_t gid, int flags)
 int symlinkat(const char *target, int fd, const char *name)
 {
         return fails(inject.symlinkat) ? -1 : REAL(symlinkat)(target, fd, name);
+}
+
+static char written[128]; /* what write_meanwhile() writes to */
+
+static const char *acl_of; /* the node that has one */
+
+ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+        const char *slash = strrchr(path, '/');
+
+        ck_assert_str_eq(name, "system.posix_acl_access");
+        if (acl_of && slash && streq(slash + 1, acl_of))
+                return 44;
+        errno = ENODATA;
+        return -1;
 }
 
 typedef struct Dev {
@@ -194,6 +210,66 @@ START_TEST(test_replace)
         perform(&dev, make("nvidia-uvm", 238, 0, 0600));
         perform(&dev, as(make("nvidia-uvm", 242, 0, 0666), NODE_ACT_REPLACE));
         check_node(&dev, "nvidia-uvm", 242, 0, 0666);
+}
+END_TEST
+
+static void write_meanwhile(void)
+{
+        FILE *f = fopen(written, "we");
+
+        ck_assert_ptr_nonnull(f);
+        ck_assert_int_ge(fputs("precious", f), 0);
+        ck_assert_int_eq(fclose(f), 0);
+}
+
+/* An empty file of root's, left by a program that opened the name for writing; anything else is somebody's.
+ */
+START_TEST(test_replace_file)
+{
+        _cleanup_(dev_done) Dev dev = dev_new();
+        NodeAction a = as(make("nvidiactl", 195, 255, 0666), NODE_ACT_REPLACE);
+        _cleanup_free_ char *text = NULL, *path = str_format("%s/dev/nvidiactl", dev.t.path);
+
+        tmproot_write(&dev.t, "dev/nvidiactl", "");
+        perform(&dev, a);
+        check_node(&dev, "nvidiactl", 195, 255, 0666);
+
+        tmproot_rm(&dev.t, "dev/nvidiactl");
+        tmproot_write(&dev.t, "dev/nvidiactl", "");
+        (void)snprintf(written, sizeof(written), "%s", path);
+        inject.meanwhile = write_meanwhile;
+        a = as(make("nvidiactl", 195, 255, 0666), NODE_ACT_REPLACE);
+        ck_assert_int_eq(devdir_perform(dev.d, &a), -EEXIST);
+        ck_assert_int_eq(root_read_file(dev.t.root, "dev/nvidiactl", 100, &text, NULL), 0);
+        ck_assert_str_eq(text, "precious");
+}
+END_TEST
+
+START_TEST(test_empty_files)
+{
+        _cleanup_(dev_done) Dev dev = dev_new();
+        _cleanup_(dev_entries_done) DevEntries entries = {};
+        _cleanup_free_ char *a = str_format("%s/dev/nvidia1", dev.t.path),
+                            *b = str_format("%s/other", dev.t.path),
+                            *c = str_format("%s/dev/nvidia2", dev.t.path);
+
+        for (unsigned i = 0; i < 4; i++) {
+                _cleanup_free_ char *name = str_format("dev/nvidia%u", i);
+
+                tmproot_write(&dev.t, name, i == 3 ? "text" : "");
+        }
+        ck_assert_int_eq(link(a, b), 0);
+        ck_assert_int_eq(chown(c, 1, 0), 0);
+        tmproot_mkdir(&dev.t, "dev/nvidia4");
+        for (unsigned i = 0; i < 6; i++) {
+                _cleanup_free_ char *name = str_format("nvidia%u", i);
+
+                ck_assert_int_eq(devdir_find(dev.t.root, "dev", name, &entries), 0);
+        }
+        ck_assert_int_eq(devdir_find(dev.t.root, "nowhere", "nvidia0", &entries), 0);
+        ck_assert_uint_eq(entries.n, 5);
+        for (size_t i = 0; i < entries.n; i++)
+                ck_assert_int_eq(entries.items[i].kind, i == 0 ? DEV_ENTRY_EMPTY : DEV_ENTRY_OTHER);
 }
 END_TEST
 
@@ -356,7 +432,7 @@ START_TEST(test_list)
                         ck_assert_uint_eq(e->major, 195);
                         ck_assert_uint_eq(e->mode, 0640);
                 } else if (streq(e->name, "nvidia1")) {
-                        ck_assert_int_eq(e->kind, DEV_ENTRY_OTHER);
+                        ck_assert_int_eq(e->kind, DEV_ENTRY_EMPTY);
                 } else if (streq(e->name, "char/195:0")) {
                         ck_assert_int_eq(e->kind, DEV_ENTRY_LINK);
                         ck_assert_str_eq(e->target, "../nvidia0");
@@ -364,6 +440,24 @@ START_TEST(test_list)
                         ck_assert_str_eq(e->name, "dri/card0");
                 }
         }
+}
+END_TEST
+
+START_TEST(test_acl)
+{
+        _cleanup_(dev_done) Dev dev = dev_new();
+        _cleanup_(dev_entries_done) DevEntries entries = {};
+
+        perform(&dev, make("nvidia0", 195, 0, 0660));
+        perform(&dev, make("nvidia1", 195, 1, 0660));
+        acl_of = "nvidia1";
+        ck_assert_int_eq(devdir_list(dev.d, &entries), 0);
+        acl_of = NULL;
+        ck_assert_uint_eq(entries.n, 2);
+        for (size_t i = 0; i < 2; i++)
+                ck_assert_int_eq(entries.items[i].has_acl, streq(entries.items[i].name, "nvidia1"));
+        perform(&dev, as(make("nvidia0", 195, 0, 0666), NODE_ACT_KEEP));
+        check_node(&dev, "nvidia0", 195, 0, 0660);
 }
 END_TEST
 
@@ -425,6 +519,7 @@ START_TEST(test_open)
 END_TEST
 
 UNIT_MAIN("devnodes", UNIT_TEST(test_make), UNIT_TEST(test_make_together), UNIT_TEST(test_make_after_kill),
+                UNIT_TEST(test_replace_file), UNIT_TEST(test_empty_files), UNIT_TEST(test_acl),
                 UNIT_TEST(test_replace), UNIT_TEST(test_correct), UNIT_TEST(test_correct_another),
                 UNIT_TEST(test_below_a_link), UNIT_TEST(test_link), UNIT_TEST(test_remove),
                 UNIT_TEST(test_failures), UNIT_TEST(test_list), UNIT_TEST(test_has), UNIT_TEST(test_open))

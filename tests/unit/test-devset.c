@@ -104,5 +104,15 @@ START_TEST(test_many)
 }
 END_TEST
 
-UNIT_MAIN("devset", UNIT_TEST(test_none), UNIT_TEST(test_render_first), UNIT_TEST(test_own_address),
-                UNIT_TEST(test_many))
+/* What the driver's parameters leave to somebody else is no reason to take the driver away. */
+START_TEST(test_fatal)
+{
+        ck_assert(devset_is_fatal(&(DevsetLack){}));
+        ck_assert(devset_is_fatal(&(DevsetLack){ .drm = true }));
+        ck_assert(devset_is_fatal(&(DevsetLack){ .drm = true, .hands_off = true }));
+        ck_assert(!devset_is_fatal(&(DevsetLack){ .hands_off = true }));
+}
+END_TEST
+
+UNIT_MAIN("devset", UNIT_TEST(test_fatal), UNIT_TEST(test_none), UNIT_TEST(test_render_first),
+                UNIT_TEST(test_own_address), UNIT_TEST(test_many))

@@ -29,6 +29,9 @@ static void write_driver(TmpRoot *t)
                         "DeviceFileMinor: 1\nDeviceFileMode: 256\nDeviceFileModify: 1\n");
         tmproot_write(t, PROC "/capabilities/gpu0/mig/gi1/ci0/access",
                         "DeviceFileMinor: 37\nDeviceFileMode: 292\nDeviceFileModify: 0\n");
+        tmproot_write(t, "proc/driver/nvidia-caps/mig-minors",
+                        "config 1\nmonitor 2\ngpu0/gi0/access 3\nbad line x\n\n 4");
+        tmproot_write(t, "proc/driver/nvidia-caps/nvlink-minors", "fabric-mgmt 0\n");
         tmproot_write(t, PROC "/capabilities/README", "Nothing to see here.\n");
 }
 
@@ -79,6 +82,29 @@ START_TEST(test_driver)
         ck_assert_uint_eq(d.caps.items[1].minor, 1);
         ck_assert_uint_eq(d.caps.items[1].rights.mode, 0400);
         ck_assert(d.caps.items[1].rights.modify);
+}
+END_TEST
+
+/* The driver is not asked about a GPU that has fallen off its bus; one that sleeps is not woken up for that.
+ */
+START_TEST(test_lost)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(driver_nodes_done) DriverNodes lost = {}, asleep = {}, back = {};
+
+        write_driver(&t);
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/config", "\xff\xff\xff\xff");
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/power/runtime_status", "active\n");
+        lost = read_all(&t);
+        ck_assert_uint_eq(lost.n_gpus, 2);
+        ck_assert(!lost.gpus[0].has_minor);
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/power/runtime_status", "suspended\n");
+        asleep = read_all(&t);
+        ck_assert(asleep.gpus[0].has_minor);
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/power/runtime_status", "active\n");
+        tmproot_write(&t, "sys/bus/pci/devices/0001:00:00.0/config", "\xde\x10\xff\xff");
+        back = read_all(&t);
+        ck_assert(back.gpus[0].has_minor);
 }
 END_TEST
 
@@ -203,5 +229,31 @@ START_TEST(test_rights_of_the_host)
 }
 END_TEST
 
-UNIT_MAIN("nodefacts", UNIT_TEST(test_nothing), UNIT_TEST(test_driver), UNIT_TEST(test_strange),
-                UNIT_TEST(test_drm), UNIT_LOOP(test_rights_of_the_host, ELEMENTSOF(hosts)))
+static void check_numbers(const NumberSet *set, const char *expected)
+{
+        _cleanup_strv_ char **words = NULL;
+        _cleanup_free_ char *got = NULL;
+
+        for (size_t i = 0; i < set->n; i++)
+                ck_assert_int_eq(strv_pushf(&words, "%u", set->items[i]), 0);
+        got = strv_join(words, " ");
+        ck_assert_str_eq(got, expected);
+}
+
+/* Numbers of block devices are others. */
+START_TEST(test_numbers)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(driver_nodes_done) DriverNodes d = {};
+
+        write_driver(&t);
+        d = read_all(&t);
+        check_numbers(&d.registered, "1 195 226 242 245 246");
+        check_numbers(&d.majors, "195 242 245 246");
+        check_numbers(&d.cap_minors, "1 2 3 4 0");
+}
+END_TEST
+
+UNIT_MAIN("nodefacts", UNIT_TEST(test_numbers), UNIT_TEST(test_nothing), UNIT_TEST(test_driver),
+                UNIT_TEST(test_lost), UNIT_TEST(test_strange), UNIT_TEST(test_drm),
+                UNIT_LOOP(test_rights_of_the_host, ELEMENTSOF(hosts)))

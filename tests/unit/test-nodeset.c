@@ -4,9 +4,9 @@
  * Which nodes there have to be, and what is done about a /dev. A /dev and what
  * is done to it are written as text, one word per entry:
  *
- *   nvidia0=195:0       a node of root's with mode 0666;  nvidia0=195:0,7.8.600  another owner and mode
- *   char/195:0>../nvidia0                                 a link
- *   nvidia0!                                              something else
+ *   nvidia0=195:0       a node of root's with mode 0666;  nvidia0=195:0,7.8.600  another owner and mode,
+ * .660a: with an ACL char/195:0>../nvidia0                                 a link nvidia0! something else
+ *   nvidia0!empty                                         an empty file of root's
  *
  *   +NAME=195:0 make   ~NAME=195:0 replace   *NAME correct   -NAME remove   NAME>TARGET link   !NAME
  * obstructed
@@ -84,12 +84,15 @@ static void parse_entry(char *word, DevEntries *entries)
         word[n] = '\0';
         if (separator == '=') {
                 e.kind = DEV_ENTRY_NODE;
+                e.has_acl = strchr(word + n + 1, 'a');
                 ck_assert_int_ge(sscanf(word + n + 1, "%u:%u,%u.%u.%o", &e.major, &e.minor, &e.uid, &e.gid,
                                                  &e.mode),
                                 2);
         } else if (separator == '>') {
                 e.kind = DEV_ENTRY_LINK;
                 e.target = strdup(word + n + 1);
+        } else if (separator == '!' && word[n + 1]) {
+                e.kind = DEV_ENTRY_EMPTY;
         }
         e.name = strdup(word);
         ck_assert_int_eq(dev_entries_add(entries, &e), 0);
@@ -123,6 +126,9 @@ static char *tell(const NodeActions *actions)
                         break;
                 case NODE_ACT_CORRECT:
                         r = strv_pushf(&words, "*%s", a->name);
+                        break;
+                case NODE_ACT_KEEP:
+                        r = strv_pushf(&words, "=%s", a->name);
                         break;
                 case NODE_ACT_LINK:
                         r = strv_pushf(&words, "%s>%s", a->name, a->target);
@@ -261,7 +267,9 @@ static const struct {
         { "nvidiactl=195:255,5.0.666", "char/195:255>../nvidiactl", "*nvidiactl" },
         { "nvidiactl=195:255,0.5.666", "char/195:255>../nvidiactl", "*nvidiactl" },
         { "nvidiactl=195:255,0.0.4666", "char/195:255>../nvidiactl", "*nvidiactl" },
+        { "nvidiactl=195:255,0.0.660a", "char/195:255>../nvidiactl", "" },
         { "nvidiactl!", "", "!nvidiactl" },
+        { "nvidiactl!empty", "", "~nvidiactl=195:255 char/195:255>../nvidiactl" },
         { "nvidiactl>/dev/null", "", "!nvidiactl" },
         { "nvidiactl=195:255", "char/195:255!", "!char/195:255" },
         { "nvidiactl=195:255", "char/195:255=195:255", "!char/195:255" },
@@ -275,9 +283,11 @@ START_TEST(test_one)
                 .nvidia = true, .rights = NODE_RIGHTS_DEFAULT, .uvm_major = -1, .caps_major = -1
         };
         _cleanup_free_ char *present = str_format("%s %s", one[_i].ctl, one[_i].link);
-        const NodesetWish wish = {};
+        const NodesetWish wish = {}, keep = { .keep_rights = true };
+        bool corrects = *one[_i].expected == '*';
 
         check_actions(&d, &wish, true, present, one[_i].expected);
+        check_actions(&d, &keep, true, present, corrects ? "=nvidiactl" : one[_i].expected);
 }
 END_TEST
 
@@ -296,6 +306,59 @@ START_TEST(test_driver_gone)
         check_actions(&d, &all, true, WHOLE, gone);
         wish.hands_off = true;
         check_actions(&d, &wish, true, WHOLE ".nvidia-driverd.nvidia0=195:0", "-.nvidia-driverd.nvidia0");
+}
+END_TEST
+
+static void add_number(NumberSet *set, unsigned number)
+{
+        ck_assert_int_eq(number_set_add(set, number), 0);
+}
+
+/* nvidia-ctk makes links for capabilities that may come, in /dev or to a driver container's root. */
+START_TEST(test_links_of_others)
+{
+        static const char *const links =
+                        "char/245:7>../nvidia-caps/nvidia-cap7 char/245:9>/run/nvidia/driver/dev/nvidia-caps/nvidia-cap9 "
+                        "char/245:8>/dev/nvidia-caps/nvidia-cap8 char/1:3>/run/nvidia/driver/dev/null "
+                        "char/243:0>/run/nvidia/driver/dev/nvidia-nvswitch0 nvidia-caps/nvidia-cap9=245:9,0.0.444";
+        _cleanup_free_ char *present = str_format("%s%s", WHOLE, links);
+        _cleanup_(driver_nodes_done) DriverNodes d = full();
+
+        add_number(&d.registered, 195);
+        add_number(&d.registered, 245);
+        check_actions(&d, &all, true, present,
+                        "-char/245:7 -char/245:9 -char/245:8 -nvidia-caps/nvidia-cap9");
+        for (unsigned i = 7; i < 10; i++)
+                add_number(&d.cap_minors, i);
+        check_actions(&d, &all, true, present, "");
+        /* Of an earlier load. */
+        d.caps_major = 246;
+        check_actions(&d, &(NodesetWish){ .remove_only = true }, true, links,
+                        "-char/245:7 -char/245:9 -char/245:8 -nvidia-caps/nvidia-cap9");
+}
+END_TEST
+
+/* When the driver is gone, all links of its numbers are, but those that somebody else's driver has now. */
+START_TEST(test_links_left_over)
+{
+        static const char *const links =
+                        "char/195:7>elsewhere char/245:9>/run/nvidia/driver/dev/nvidia-caps/nvidia-cap9 "
+                        "char/243:0>/host/x char/242:5>nowhere char/1:3>../null";
+        _cleanup_(driver_nodes_done)
+                        DriverNodes d = { .rights = NODE_RIGHTS_DEFAULT, .uvm_major = -1, .caps_major = -1 };
+        NodesetWish wish = { .remove_only = true };
+
+        add_number(&wish.majors, 245);
+        add_number(&wish.majors, 243);
+        add_number(&wish.majors, 242);
+        /* Nobody knows who has which number. */
+        check_actions(&d, &wish, true, "char/195:7>elsewhere char/243:0>/host/x char/1:3>../null", "");
+        add_number(&d.registered, 1);
+        add_number(&d.registered, 242);
+        check_actions(&d, &wish, true, links, "-char/195:7 -char/245:9 -char/243:0");
+        wish.hands_off = true;
+        check_actions(&d, &wish, true, links, "");
+        number_set_done(&wish.majors);
 }
 END_TEST
 
@@ -435,4 +498,5 @@ UNIT_MAIN("nodeset", UNIT_TEST(test_wanted), UNIT_TEST(test_wanted_and_not_offer
                 UNIT_LOOP(test_table, ELEMENTSOF(tables)), UNIT_LOOP(test_one, ELEMENTSOF(one)),
                 UNIT_TEST(test_driver_gone), UNIT_TEST(test_part_gone), UNIT_TEST(test_not_wanted),
                 UNIT_TEST(test_hands_off), UNIT_TEST(test_drm), UNIT_TEST(test_is_ours),
+                UNIT_TEST(test_links_of_others), UNIT_TEST(test_links_left_over),
                 UNIT_LOOP(test_rights, ELEMENTSOF(texts)), UNIT_TEST(test_number))
