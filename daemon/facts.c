@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "kept.h"
 #include "loaded.h"
+#include "nodeblock.h"
 #include "policy/claims.h"
 #include "signing.h"
 #include "sys/driversource.h"
@@ -20,6 +21,7 @@
 #include "sys/sysmod.h"
 #include "sys/treefacts.h"
 #include "sys/treesupply.h"
+#include "sys/writers.h"
 
 void facts_done(Facts *f)
 {
@@ -31,12 +33,14 @@ void facts_done(Facts *f)
         build_manifests_done(&f->builds);
         build_manifests_done(&f->shared);
         strv_free(f->problems);
+        free(f->damaged);
         free(f->good);
         driver_sources_done(&f->sources);
         source_judgement_done(&f->source);
         tree_facts_list_done(&f->trees);
         tree_judgement_done(&f->tree);
         enforcement_facts_done(&f->enforcement);
+        strv_free(f->blocked);
         signing_fact_done(&f->signing);
         service_facts_done(&f->services);
         *f = (Facts){};
@@ -77,7 +81,22 @@ static int gather_sources(const Root *root, const Config *config, Facts *f)
                                 config->modules, &f->gpus, &support, &f->source);
         if (r == 0 && !f->source.warning)
                 f->source.warning = TAKE_PTR(support.problem);
+        if (r == 0 && !f->source.warning && f->source.code == CODE_OK)
+                r = writers_of_tree(root, f->sources.items[f->source.index].path, &f->source.warning);
         return err_trace(r);
+}
+
+/* One of the store is root's, and one in a toolchain root has no path here. */
+static int note_writers(const Root *root, Facts *f)
+{
+        const TreeFacts *t = &f->trees.items[f->tree_index];
+        _cleanup_free_ char *warning = NULL;
+        int r;
+
+        if (t->inside || t->kept)
+                return 0;
+        r = writers_of_tree(root, t->path, &warning);
+        return r || !warning ? err_trace(r) : err_trace(strv_push(&f->tree.notes, warning));
 }
 
 static int take_tree(Facts *f, TreeFacts *t)
@@ -199,6 +218,8 @@ static int gather_trees(const Root *root, const Config *config, const FactsTarge
 
         r = tree_choose(&f->trees, &f->kernel, &f->tree_index, &f->tree);
         f->has_tree = r == 0;
+        if (r == 0)
+                r = note_writers(root, f);
         return r < 0 ? err_trace(r) : 0;
 }
 
@@ -207,6 +228,26 @@ static bool store_serves(const Facts *f, const Config *config)
         BuildWish wish = plan_wish(config, &f->kernel, &f->gpus);
 
         return build_manifests_choose(&f->builds, &wish);
+}
+
+/* The newest that would serve. One whose manifest cannot be read tells nothing. */
+static int gather_damaged(const Root *root, const Config *config, Facts *f)
+{
+        BuildWish wish = plan_wish(config, &f->kernel, &f->gpus);
+        _cleanup_strv_ char **paths = NULL;
+        int r;
+
+        r = store_damaged(root, config->store_directory, &paths);
+        STRV_FOREACH (path, paths) {
+                _cleanup_free_ char *reason = NULL;
+                BuildManifest m = {};
+
+                if (r == 0 && store_read(root, *path, &m, &reason) == 0 &&
+                                build_manifest_serves(&m, &wish, NULL) > 0)
+                        r = str_replace(&f->damaged, *path);
+                build_manifest_done(&m);
+        }
+        return err_trace(r);
 }
 
 int facts_read_gpus(const Root *root, const Config *config, GpuFacts *wanted, GpuFacts *excluded)
@@ -275,6 +316,8 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
                 r = gather_foreign_parameters(root, config, f);
         if (r == 0)
                 r = gather_services(root, config, &f->services);
+        if (r == 0 && !(target && target->release))
+                r = nodeblock_find(root, config, &f->gpus, &f->blocked);
         if (r == 0)
                 r = store_list(root, config->store_directory, &f->builds, &f->problems);
         if (r == 0)
@@ -284,7 +327,9 @@ int facts_gather(const Root *root, const Config *config, const FactsTarget *targ
         if (r == 0)
                 r = signing_read(root, config, &f->signing);
         if (r == 0 && ((target && target->always_build) || !store_serves(f, config))) {
-                r = gather_sources(root, config, f);
+                r = gather_damaged(root, config, f);
+                if (r == 0)
+                        r = gather_sources(root, config, f);
                 if (r == 0)
                         r = gather_trees(root, config, target, f);
         }
@@ -309,8 +354,10 @@ int facts_plan(const Facts *f, const Config *config, Plan *ret)
                 .excluded = &f->excluded,
                 .modules = &f->modules,
                 .owned = f->owned,
+                .blocked = f->blocked,
                 .builds = &f->builds,
                 .shared = &f->shared,
+                .damaged = f->damaged,
                 .good = f->good,
                 .fall_back = f->fall_back,
                 .enforcement = &f->enforcement,

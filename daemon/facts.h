@@ -19,9 +19,11 @@ typedef struct Facts {
         bool has_pins;     /* a GPU that is to be used was excluded */
         ModuleFacts modules;
         char **owned;
+        char **blocked; /* what removes the files in the way of device nodes, see nodeblock.h */
         BuildManifests builds;
         char **problems;       /* of the store */
         BuildManifests shared; /* of the shared stores, once somebody has looked: see sharing.h */
+        char *damaged;         /* a damaged build that would serve, see PlanFacts */
         char *good;            /* the build that worked last on this kernel, or NULL */
         bool fall_back;        /* to that one; whoever makes the plan sets it */
         DriverSources sources;

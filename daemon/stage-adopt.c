@@ -39,7 +39,7 @@ void stage_adopt_enter(Manager *m)
         if (r == 0)
                 r = stage_devices_monitor(m);
         if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "udev: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "udev: %s.", strerror(-r));
                 return;
         }
         stage_nodes_loading(m);
@@ -69,7 +69,7 @@ void stage_clear_enter(Manager *m)
 
         r = take_owned(m);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "%s.", strerror(-r));
         else
                 clear_ask_enter(m);
 }

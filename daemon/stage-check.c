@@ -29,6 +29,15 @@ static void log_plan(Manager *m)
                 log_debug(m->log, "Module signatures: %s.", m->plan.signature);
 }
 
+static void report_lack(Manager *m)
+{
+        log_code(m->log, LOG_WARNING, m->plan.lack, m->plan.lack_detail);
+        if (m->plan.loaded == PLAN_LOADED_WANTED)
+                manager_make_do(m, m->plan.lack, m->plan.lack_detail);
+        else
+                manager_wish_failed(m, m->plan.lack, m->plan.lack_detail);
+}
+
 static void report(Manager *m)
 {
         const SigningFact *signing = &m->facts.signing;
@@ -49,6 +58,8 @@ static void report(Manager *m)
                 log_warning(m->log, "%s %s, ignoring: nothing has to be signed.",
                                 code_sentence(signing->code), strempty(signing->detail));
         log_plan(m);
+        if (m->plan.lack != CODE_OK && m->plan.code == CODE_OK)
+                report_lack(m);
         if (m->plan.code != CODE_OK) {
                 (void)str_replace(&m->detail, m->plan.detail);
                 /* Falling back, the first failure is what is told, see manager-fallback.c. */
@@ -67,6 +78,7 @@ static void finish(Manager *m)
                                         .token = m->fsm.token,
                                         .steps = plan_mask(&m->plan),
                                         .spare = m->plan.spare,
+                                        .live = m->plan.live,
                                         .code = m->plan.code,
                         });
 }
@@ -74,7 +86,7 @@ static void finish(Manager *m)
 static void fail(Manager *m, int r, const char *what)
 {
         log_fatal(m->log, r, what);
-        manager_stage_failed(m, CODE_INTERNAL, "Facts about this machine: %s.", strerror(-r));
+        manager_stage_failed(m, code_of_error(r), "Facts about this machine: %s.", strerror(-r));
 }
 
 static void go_on(Manager *m);

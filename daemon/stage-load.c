@@ -6,8 +6,9 @@
  * became of it.
  *
  * The record of what we load is written before the first insert (see loaded.c).
- * A STOP is remembered by the state machine; here it only means that no
- * further module is begun.
+ * A STOP while a module is in the kernel is remembered by the state machine;
+ * here it only means that no further module is begun. At any other time it
+ * cancels the stage.
  */
 
 #include "base/result.h"
@@ -18,6 +19,7 @@
 #include "policy/modorder.h"
 #include "policy/parameters.h"
 #include "policy/verdict.h"
+#include "sys/moduletree.h"
 #include "sys/store.h"
 #include "sys/sysmod.h"
 
@@ -70,9 +72,20 @@ static bool is_live(Manager *m, const char *name)
         return live;
 }
 
+/* What a missing symbol comes from where no module of the host could be loaded: " No modules of ...". */
+static char *explain_symbols(Manager *m)
+{
+        _cleanup_free_ char *tree = NULL, *why = NULL;
+
+        if (moduletree_find(m->root, m->facts.kernel.release, &tree) != MODULETREE_E_ABSENT)
+                return NULL;
+        why = moduletree_explain_absence(m->facts.kernel.release);
+        return why ? str_format(" There are %s.", why) : NULL;
+}
+
 static void fail_load(Manager *m, Code code)
 {
-        _cleanup_free_ char *evidence = module_work_evidence(m), *taken = NULL;
+        _cleanup_free_ char *evidence = module_work_evidence(m), *taken = NULL, *why = NULL;
 
         if (code == CODE_LOAD_NO_DEVICE)
                 taken = stage_clear_explain(m);
@@ -83,9 +96,11 @@ static void fail_load(Manager *m, Code code)
                                 "%s: %s.", m->work.current, taken);
                 return;
         }
-        manager_stage_failed(m, code, "%s: %s.%s%s", m->work.current,
+        if (code == CODE_LOAD_SYMBOLS)
+                why = explain_symbols(m);
+        manager_stage_failed(m, code, "%s: %s.%s%s%s", m->work.current,
                         m->work.error > 0 ? strerror(m->work.error) : "the helper gave no answer",
-                        isempty(evidence) ? "" : " Kernel log: ", strempty(evidence));
+                        isempty(evidence) ? "" : " Kernel log: ", strempty(evidence), strempty(why));
 }
 
 static void on_inserted(Manager *m)
@@ -126,16 +141,20 @@ static void insert_module(Manager *m, const char *name)
         if (r == 0)
                 r = module_work_start(m, "insert", path, parameters, on_inserted);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "helper: %s.", strerror(-r));
 }
 
 static void report(Manager *m)
 {
         _cleanup_free_ char *took = str_from_usec(manager_now(m) - m->work.began), *names = NULL;
+        _cleanup_strv_ char **loaded = NULL;
 
         manager_progress(m, NULL);
-        names = strv_join(m->work.order, ", ");
-        if (!m->fsm.stop_wanted)
+        STRV_FOREACH (name, m->work.order)
+                if (!module_facts_find(&m->facts.modules, *name))
+                        (void)strv_push(&loaded, *name);
+        names = strv_join(loaded, ", ");
+        if (!m->fsm.stop_wanted && loaded)
                 log_info(m->log, "Loaded %s from build %s in %s.", strna(names),
                                 strna(m->loading_manifest.id), strna(took));
 }
@@ -178,6 +197,14 @@ static int record(Manager *m)
         return 0;
 }
 
+/* Nothing was inserted, so there is no unload that would take the firmware back. */
+static void fail_before(Manager *m, Code code, const char *detail)
+{
+        if (!m->fsm.loading && !m->owned)
+                stage_firmware_withdraw(m);
+        manager_stage_failed(m, code, "%s", detail);
+}
+
 /* The build has proved to be whole: from here on there is something to undo. */
 static void begin(Manager *m)
 {
@@ -185,7 +212,7 @@ static void begin(Manager *m)
 
         if (m->work.verify_code != CODE_OK) {
                 if (load_side_is_over(m))
-                        manager_stage_failed(m, m->work.verify_code, "%s", strempty(m->work.detail));
+                        fail_before(m, m->work.verify_code, strempty(m->work.detail));
                 else
                         m->work.waiting = true;
                 return;
@@ -194,9 +221,11 @@ static void begin(Manager *m)
                 return;
         if (!m->fsm.stop_wanted)
                 r = record(m);
-        if (r < 0)
-                manager_stage_failed(m, CODE_STORE_FAILED, "/%s: %s.", RUNTIME_LOADED, strerror(-r));
-        else {
+        if (r < 0) {
+                _cleanup_free_ char *detail = str_format("/%s: %s.", RUNTIME_LOADED, strerror(-r));
+
+                fail_before(m, CODE_STORE_FAILED, strempty(detail));
+        } else {
                 m->work.begun = true;
                 load_next(m);
         }
@@ -262,17 +291,17 @@ static void on_side_changed(Manager *m)
                 begin(m);
 }
 
-/* A build that was made now was not there when the plan was. */
+/* A build that was made now was not there when the plan was. The kernel goes on without the parameter. */
 static bool check_parameters(Manager *m)
 {
         _cleanup_free_ char *detail = NULL;
         int r = parameters_check(m->config, &m->loading_manifest, &detail);
 
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "%s.", strerror(-r));
         else if (r == 0)
-                manager_stage_failed(m, CODE_PARAMETER_UNKNOWN, "%s", detail);
-        return r > 0;
+                manager_wish_failed(m, CODE_PARAMETER_UNKNOWN, detail);
+        return r >= 0;
 }
 
 int stage_load_choose_build(Manager *m)
@@ -308,5 +337,5 @@ void stage_load_enter(Manager *m)
         if (r == 0)
                 r = stage_devices_monitor(m);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "%s.", strerror(-r));
 }

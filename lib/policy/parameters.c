@@ -3,7 +3,7 @@
 /*
  * The kernel only warns of a parameter that a module does not have, and goes
  * on without it: a letter too many, and a driver runs for months without what
- * somebody set. So it is an error here, before the load.
+ * somebody set. So it is looked for here, and told.
  *
  * Kernel facts (kernel/params.c): blanks outside of double quotes separate, '-'
  * and '_' in names are the same, of two values the later one holds.

@@ -154,22 +154,23 @@ static int check_loaded_parameters(const Config *config, const PlanFacts *facts,
         return err_trace(r);
 }
 
+/*
+ * The kernel goes on without a parameter that a module does not have, and so
+ * does the plan. A driver that is loaded already is not taken away for the
+ * sake of a configuration that is wrong.
+ */
 int plan_check_parameters(const Config *config, const PlanFacts *facts, Plan *plan)
 {
-        _cleanup_free_ char *detail = NULL;
-        int r;
+        char *detail = NULL;
+        int r = 1;
 
-        if (plan->loaded != PLAN_LOADED_NONE) {
-                r = check_loaded_parameters(config, facts, plan);
-                if (r)
-                        return err_trace(r);
-        }
-        if (plan->loaded == PLAN_LOADED_WANTED || !plan->build)
-                return 0;
-        r = parameters_check(config, plan->build, &detail);
-        if (r < 0)
-                return err_trace(r);
-        return r ? 0 : err_trace(plan_refuse(plan, CODE_PARAMETER_UNKNOWN, TAKE_PTR(detail)));
+        if (plan->build)
+                r = parameters_check(config, plan->build, &detail);
+        if (r == 0)
+                return err_trace(plan_lack(plan, CODE_PARAMETER_UNKNOWN, detail));
+        if (r < 0 || plan->loaded == PLAN_LOADED_NONE)
+                return r < 0 ? err_trace(r) : 0;
+        return err_trace(check_loaded_parameters(config, facts, plan));
 }
 
 /* It is what there is, or what the administrator wants; that a GPU will stay undriven has to be told. */
@@ -186,6 +187,18 @@ static int check_type(const PlanFacts *facts, Plan *plan)
                 return err_trace(r);
         return err_trace(strv_pushf(&plan->warnings, "%s, but build %s has the %s ones", text, strna(m->id),
                         driver_type_to_string(m->driver_type)));
+}
+
+/* A driver that is loaded already works without that node, and is not refused. */
+int plan_check_nodes(const PlanFacts *facts, Plan *plan)
+{
+        _cleanup_free_ char *commands = NULL;
+
+        if (!facts->blocked || plan->loaded != PLAN_LOADED_NONE)
+                return 0;
+        commands = strv_join(facts->blocked, "; ");
+        return err_trace(plan_refuse(plan, CODE_NODE_BLOCKED,
+                        commands ? str_format("To remove it: %s", commands) : NULL));
 }
 
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan)

@@ -20,6 +20,7 @@ int plan_refuse_unserved(
  * after plan->loaded is known and may change it; may refuse. Returns 0 or -ENOMEM.
  */
 int plan_check_parameters(const Config *config, const PlanFacts *facts, Plan *plan);
+int plan_check_nodes(const PlanFacts *facts, Plan *plan);
 int plan_check_gpus(const Config *config, const PlanFacts *facts, Plan *plan);
 
 /*
@@ -47,3 +48,22 @@ int plan_choose_spare(const Config *config, const PlanFacts *facts, Plan *plan);
 /* Whether the kernel will take the signature of what @loads says is loaded; may refuse. Returns 0 or
  * -ENOMEM. */
 int plan_check_signature(const PlanFacts *facts, Plan *plan, bool loads);
+
+/*
+ * plan-live.c. True if the driver is live and drives a wanted GPU, whoever
+ * loaded it: then it is never taken away because of what else is wanted.
+ */
+bool plan_driver_works(const PlanFacts *facts);
+
+/* Something that is wanted will not be had: takes @detail over. Returns 0, or -ENOMEM if it is NULL. */
+int plan_lack(Plan *plan, Code code, char *detail);
+
+/* @detail with the wanted modules that are not live. Returns 0 or -ENOMEM. */
+int plan_explain_lack(const Config *config, const PlanFacts *facts, const char *detail, char **ret);
+
+/*
+ * Turns a refused plan into the adoption of the driver that works, and the
+ * refusal into what is lacking; the steps are left to be made. Leaves the plan
+ * refused if there is no such driver. Returns 0 or -ENOMEM.
+ */
+int plan_make_do(const Config *config, const PlanFacts *facts, Plan *plan);

@@ -23,6 +23,16 @@ static const BuildManifest *newest(const BuildManifests *builds)
         return best;
 }
 
+/* Whoever reads it has to look at the disk first; that another one cannot be made comes second. */
+static int refuse_damaged(const PlanFacts *facts, Plan *plan, Code code, const char *detail)
+{
+        return err_trace(plan_refuse(plan, CODE_BUILD_DAMAGED,
+                        str_format("The one in the store was damaged, and is kept in /%s. Another one cannot be made: "
+                                   "%s %s [%s]",
+                                        facts->damaged + strspn(facts->damaged, "/"), code_sentence(code),
+                                        strempty(detail), code_to_string(code))));
+}
+
 int plan_refuse_unserved(
                 const Config *config, const PlanFacts *facts, Plan *plan, Code code, const char *detail)
 {
@@ -31,6 +41,8 @@ int plan_refuse_unserved(
         _cleanup_free_ char *reason = NULL, *more = NULL;
         int r;
 
+        if (facts->damaged)
+                return err_trace(refuse_damaged(facts, plan, code, detail));
         if (!m)
                 return err_trace(plan_refuse(plan, code, strdup(strempty(detail))));
         r = build_manifest_serves(m, &wish, &reason);

@@ -35,6 +35,7 @@ void plan_done(Plan *plan)
         free(plan->steps);
         service_plan_done(&plan->services);
         free(plan->detail);
+        free(plan->lack_detail);
         free(plan->signature);
         strv_free(plan->warnings);
         strv_free(plan->obstacles);
@@ -171,6 +172,22 @@ static bool needs_load(const Plan *plan)
         return plan->loaded != PLAN_LOADED_WANTED;
 }
 
+/* What is missing has to be of the version that is loaded. */
+static bool fits_loaded(const PlanFacts *facts, const DriverSource *source)
+{
+        const ModuleFact *nvidia = module_facts_find(facts->modules, "nvidia");
+
+        return !nvidia || !nvidia->version || !source->version || streq(nvidia->version, source->version);
+}
+
+static int refuse_misfit(const PlanFacts *facts, Plan *plan)
+{
+        return err_trace(plan_refuse(plan, CODE_SOURCE_VERSION,
+                        str_format("Version %s is loaded, the source %s is of version %s.",
+                                        module_facts_find(facts->modules, "nvidia")->version,
+                                        plan->source->path, plan->source->version)));
+}
+
 /* A build cannot be had from the store: can one be made? */
 static int plan_build(const Config *config, const PlanFacts *facts, Plan *plan)
 {
@@ -182,6 +199,8 @@ static int plan_build(const Config *config, const PlanFacts *facts, Plan *plan)
         if (source->warning && strv_push(&plan->warnings, source->warning))
                 return err_origin(-ENOMEM);
         plan->source = &facts->sources->items[source->index];
+        if (plan->loaded == PLAN_LOADED_PART && !fits_loaded(facts, plan->source))
+                return err_trace(refuse_misfit(facts, plan));
         plan->toolchain = config->toolchain_root && !facts->has_inside;
 
         if (plan->toolchain && (!facts->tree || (facts->tree->code != CODE_OK &&
@@ -390,6 +409,8 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         if (r == 0)
                 r = plan_check_gpus(config, facts, plan);
         if (r == 0 && plan->code == CODE_OK)
+                r = plan_check_nodes(facts, plan);
+        if (r == 0 && plan->code == CODE_OK)
                 r = plan_check_parameters(config, facts, plan);
         if (r || plan->code != CODE_OK)
                 return err_trace(r);
@@ -405,16 +426,33 @@ static int make(const Config *config, const PlanFacts *facts, Plan *plan)
         return err_trace(r);
 }
 
+static int make_do(const Config *config, const PlanFacts *facts, Plan *plan)
+{
+        int r;
+
+        r = plan_make_do(config, facts, plan);
+        if (r || plan->code != CODE_OK)
+                return err_trace(r);
+        r = add_first_steps(facts, plan);
+        if (r == 0)
+                r = add_build_steps(config, facts, plan);
+        return r ? err_trace(r) : err_trace(add_live_steps(config, facts, plan));
+}
+
 int plan_make(const Config *config, const PlanFacts *facts, Plan *ret)
 {
         Plan plan = {};
         int r;
 
         r = make(config, facts, &plan);
+        if (r == 0 && plan.code != CODE_OK)
+                r = make_do(config, facts, &plan);
         if (r) {
                 plan_done(&plan);
                 return err_trace(r);
         }
+        plan.live = plan.code == CODE_OK && plan_driver_works(facts) &&
+                    (plan.loaded == PLAN_LOADED_WANTED || plan.loaded == PLAN_LOADED_PART);
         *ret = plan;
         return 0;
 }

@@ -34,10 +34,12 @@ typedef struct PlanFacts {
         const GpuFacts *gpus;       /* that are to be used */
         const GpuFacts *excluded;   /* that are not */
         const ModuleFacts *modules; /* the NVIDIA modules that are loaded now */
-        char *const *owned;         /* names of those that we loaded in this boot */
+        char *const *blocked; /* what has to be done before device nodes can be made: "rm /dev/nvidiactl" */
+        char *const *owned;   /* names of those that we loaded in this boot */
         const BuildManifests *builds;
         const BuildManifests
                         *shared; /* of the shared stores; directory says where; empty if not looked at */
+        const char *damaged;     /* where a build is that would serve if it were whole, or NULL */
         const char *good;        /* id of the build that worked last on this kernel, or NULL */
         bool fall_back;          /* the wanted driver has failed: that one is to be loaded */
         const EnforcementFacts *enforcement;
@@ -58,8 +60,11 @@ typedef struct PlanStep {
 } PlanStep;
 
 typedef struct Plan {
-        Code code;       /* CODE_OK, or why nothing can be done */
-        char *detail;    /* the particulars of a code; NULL for CODE_OK */
+        Code code;    /* CODE_OK, or why nothing can be done */
+        char *detail; /* the particulars of a code; NULL for CODE_OK */
+        Code lack;    /* CODE_OK, or why a start ends degraded: something that is wanted will not be had */
+        char *lack_detail;
+        bool live;       /* a driver that works is taken over: it stays, whatever else fails */
         char **warnings; /* what is not as the administrator seems to believe, a sentence each */
         PlanLoaded loaded;
         char **obstacles;            /* what CLEAR has to remove, for people */

@@ -12,16 +12,52 @@ def configured(text):
     return f"--set=Parameters.nvidia={text}"
 
 
-@story("a parameter that the module does not have: found before anything is loaded, after a build and before the next")
+@story("a parameter that the module does not have: told before and after a build, the driver is loaded without it and READY, degraded")
 def unknown(m):
-    for compiled in (1, 1):
-        d = m.start(configured("NVreg_EnabelMSI=1"))
-        check_equal(d.wait(), 38, "exit status")
-        check("Module nvidia has no parameter NVreg_EnabelMSI; did you mean NVreg_EnableMSI?" in d.log(), d.log())
-        check_equal((m.helper_log(), m.compiled(), m.loaded()), ([], compiled, []), "called, compiled and loaded")
-    p = m.run("plan", configured("NVreg_EnabelMSI=1"), "--set=Driver.Modules=nvidia nvidia-uvm nvidia-modeset")
+    typo = configured("NVreg_EnabelMSI=1")
+    for _ in range(2):
+        d = m.start(typo)
+        d.wait_ready()
+        d.wait_for(lambda: m.status()[1]["state"] == "degraded", "degraded")
+        code, status = m.status()
+        check_equal((code, status["code"]), (38, "parameter-unknown"), "status")
+        check("Module nvidia has no parameter NVreg_EnabelMSI; did you mean NVreg_EnableMSI?" in status["detail"], status["detail"])
+        d.stop()
+        check_equal((m.compiled() > 0, m.loaded()), (True, []), "compiled and loaded")
+    p = m.run("plan", typo, "--set=Driver.Modules=nvidia nvidia-uvm nvidia-modeset")
     check_equal(p.returncode, 38, "exit status of plan")
     check("did you mean NVreg_EnableMSI?" in p.stdout, p.stdout)
+
+
+@story("a parameter that the module does not have, and a driver that is loaded without it: adopted as it is")
+def unknown_later(m):
+    d = m.start(configured("NVreg_EnableMSI=1"))
+    d.wait_ready()
+    d.kill()
+    d = m.start(configured("NVreg_EnabelMSI=0"))
+    d.wait_ready()
+    d.wait_for(lambda: m.status()[1]["code"] == "parameter-unknown", "degraded")
+    check_equal(m.helper_log(), ["insert nvidia NVreg_EnableMSI=1"] + ORDER[1:], "what was done")
+    d.stop()
+    check_equal(m.loaded(), [], "modules after the stop")
+
+
+@story("a reload with a parameter that the module does not have, or another value: told as pending, the driver is left alone")
+def pending(m):
+    m.put("etc/nvidia-driverd/driverd.conf", "")
+    d = m.start()
+    d.wait_ready()
+    check_equal(m.status()[1]["pending"], [], "pending")
+    for text, word in (("NVreg_EnabelMSI=1", "[parameter-unknown]"), ("NVreg_EnableMSI=0", "other parameters")):
+        m.put("etc/nvidia-driverd/driverd.conf", f"[Parameters]\nnvidia={text}\n")
+        d.send(1)
+        d.wait_for(lambda w=word: any(w in p for p in m.status()[1]["pending"]), f"pending: {word}")
+        check("Pending: " in m.run("status").stdout and "Pending: " in d.log(), "text status and log")
+    check_equal((m.status()[1]["state"], m.helper_log()), ("ready", ORDER), "state, what was done")
+    m.put("etc/nvidia-driverd/driverd.conf", "")
+    d.send(1)
+    d.wait_for(lambda: m.status()[1]["pending"] == [], "nothing is pending any more")
+    d.stop()
 
 
 @story("the operator's file and ours: both are passed, ours last; a typo is told and skipped")

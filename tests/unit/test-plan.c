@@ -903,9 +903,66 @@ START_TEST(test_unknown_parameter)
         set_parameters(&m, "nvidia", "NVreg_EnabelMSI=1");
         check_plan(&m, PLAN_LOADED_NONE, LIVE); /* an older manifest does not tell */
         ck_assert_int_eq(strv_split("NVreg_EnableMSI NVreg_Other", " ", &b->files[0].parameters), 0);
-        check_refusal(&m, CODE_PARAMETER_UNKNOWN,
+        /* The kernel loads it all the same. */
+        check_plan(&m, PLAN_LOADED_NONE, LIVE);
+        ck_assert_int_eq(m.plan.lack, CODE_PARAMETER_UNKNOWN);
+        ck_assert_str_eq(m.plan.lack_detail,
                         "Module nvidia has no parameter NVreg_EnabelMSI; did you mean NVreg_EnableMSI?");
-        ck_assert_uint_eq(plan_mask(&m.plan) & FSM_STEP(FSM_LOAD), 0);
+
+        /* What is loaded with other parameters is no worse than what is configured now. */
+        add_all_loaded(&m, "535.261.03", true);
+        ck_assert_int_eq(str_replace(&m.modules.items[0].loaded_with, "NVreg_EnableMSI=1"), 0);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert_int_eq(m.plan.lack, CODE_PARAMETER_UNKNOWN);
+}
+END_TEST
+
+/* A driver that works and is not all that is wanted, and a source that is of no use. */
+static void init_live(Machine *m, const char *version, bool bound)
+{
+        machine_init(m);
+        add_loaded(m, "nvidia", version, MOD_LIVE, false);
+        m->source_judgement.code = CODE_SOURCE_MISSING;
+        if (bound)
+                ck_assert_int_eq(str_replace(&m->gpus.items[0].driver, "nvidia"), 0);
+}
+
+START_TEST(test_live)
+{
+        _cleanup_machine_ Machine m;
+
+        init_live(&m, "535.261.03", true);
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert(m.plan.live);
+        ck_assert_int_eq(m.plan.lack, CODE_SOURCE_MISSING);
+        ck_assert_ptr_nonnull(strstr(m.plan.lack_detail, "nvidia-drm"));
+}
+END_TEST
+
+/* No GPU is driven by it; it is somebody else's and of another version. */
+START_TEST(test_live_refused)
+{
+        _cleanup_machine_ Machine m;
+
+        init_live(&m, _i == 0 ? "535.261.03" : "470.1", _i != 0);
+        if (_i == 1)
+                ck_assert_int_eq(str_replace(&m.config->driver_version, "535.261.03"), 0);
+        make(&m);
+        ck_assert_int_eq(m.plan.code, _i == 0 ? CODE_SOURCE_MISSING : CODE_FOREIGN_DRIVER);
+        ck_assert_int_eq(m.plan.lack, CODE_OK);
+        ck_assert(!m.plan.live);
+}
+END_TEST
+
+/* What is missing is never built from a source of another version than what is loaded. */
+START_TEST(test_live_other_source)
+{
+        _cleanup_machine_ Machine m;
+
+        init_live(&m, "470.1", true);
+        m.source_judgement.code = CODE_OK;
+        check_plan(&m, PLAN_LOADED_WANTED, "adopting awaiting-devices");
+        ck_assert_int_eq(m.plan.lack, CODE_SOURCE_VERSION);
 }
 END_TEST
 
@@ -1236,8 +1293,30 @@ START_TEST(test_names)
 }
 END_TEST
 
-UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(test_warm),
-                UNIT_TEST(test_warm_for_another_kernel), UNIT_TEST(test_adopt_ours),
+/* Refused before anything is loaded; what is loaded is not taken away for it. */
+START_TEST(test_blocked_nodes)
+{
+        char *commands[] = { (char *)"rm /dev/nvidiactl", (char *)"rmdir /dev/nvidia0", NULL };
+
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_machine_ Machine m;
+
+                machine_init(&m);
+                m.facts.blocked = commands;
+                if (i == 0) {
+                        check_refusal(&m, CODE_NODE_BLOCKED,
+                                        "To remove it: rm /dev/nvidiactl; rmdir /dev/nvidia0");
+                } else {
+                        add_all_loaded(&m, "535.261.03", true);
+                        ck_assert_int_eq(plan_make(m.config, &m.facts, &m.plan), 0);
+                        ck_assert_int_eq(m.plan.code, CODE_OK);
+                }
+        }
+}
+END_TEST
+
+UNIT_MAIN("plan", UNIT_TEST(test_blocked_nodes), UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2),
+                UNIT_TEST(test_warm), UNIT_TEST(test_warm_for_another_kernel), UNIT_TEST(test_adopt_ours),
                 UNIT_TEST(test_adopt_foreign), UNIT_TEST(test_adopt_builtin),
                 UNIT_TEST(test_adopt_without_version), UNIT_TEST(test_partial),
                 UNIT_TEST(test_partial_without_build), UNIT_TEST(test_only_going),
@@ -1252,7 +1331,8 @@ UNIT_MAIN("plan", UNIT_TEST(test_cold), UNIT_LOOP(test_prepare, 2), UNIT_TEST(te
                 UNIT_TEST(test_two_gpus), UNIT_TEST(test_taken), UNIT_TEST(test_taken_by_nouveau),
                 UNIT_TEST(test_taken_beside_a_loaded_driver), UNIT_TEST(test_taken_beside_a_foreign_driver),
                 UNIT_TEST(test_not_taken), UNIT_TEST(test_all_excluded), UNIT_TEST(test_included_again),
-                UNIT_TEST(test_excluded_later), UNIT_TEST(test_unknown_parameter),
+                UNIT_TEST(test_excluded_later), UNIT_TEST(test_unknown_parameter), UNIT_TEST(test_live),
+                UNIT_LOOP(test_live_refused, 2), UNIT_TEST(test_live_other_source),
                 UNIT_TEST(test_other_parameters), UNIT_TEST(test_foreign_parameters), UNIT_TEST(test_wish),
                 UNIT_LOOP(test_signing, ELEMENTSOF(signing_cases)),
                 UNIT_LOOP(test_signing_loaded, ELEMENTSOF(signing_cases)), UNIT_TEST(test_signing_words),
