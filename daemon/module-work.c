@@ -16,8 +16,9 @@
 #include "policy/verdict.h"
 #include "sys/sysmod.h"
 
-/* What a stop leaves to an operation that begins when its time is nearly over. */
-#define OPERATION_LEAST (2 * USEC_PER_SEC)
+/* After an error that passes, and how often before it counts as one that does not. */
+#define PASSING_DELAY (100 * USEC_PER_MSEC)
+enum { PASSING_MAX = 100 };
 
 /* How often to look for a module that has been on its way for very long. */
 #define STUCK_DELAY (500 * USEC_PER_MSEC)
@@ -107,38 +108,84 @@ static void on_helper_exit(void *userdata, const JobResult *result)
         Manager *m = userdata;
 
         m->work.job = NULL;
+        m->work.counted = false;
+        fsm_kernel_left(&m->fsm, m->fsm.token);
         m->work.next(m);
 }
 
-/* When an operation that began at @began is stuck: once a stop is wanted, as soon as that has to end. */
-static usec_t operation_due(const Manager *m, usec_t began)
+bool module_work_passes(Manager *m, int error, void (*next)(Manager *m))
 {
-        usec_t limit = usec_add(began, m->config->load_timeout);
+        usec_t due = fsm_stop_due(&m->fsm);
 
-        if (!m->fsm.stop_wanted || m->fsm.config.patient)
-                return limit;
-        return MIN(limit, MAX(m->fsm.stop_due, usec_add(began, OPERATION_LEAST)));
+        if (code_of_error(error) != CODE_RESOURCES)
+                return false;
+        if (m->fsm.state == FSM_UNLOAD)
+                due = MIN(due, m->stopping.deadline);
+        if (m->fsm.stop_wanted ? manager_now(m) >= due : m->work.n_passed >= PASSING_MAX)
+                return false;
+        if (m->work.n_passed++ == 0)
+                log_warning(m->log, "%s, trying again.", strerror(-error));
+        module_work_again(m, PASSING_DELAY, next);
+        return true;
 }
 
-int module_work_run(Manager *m, char **argv, void (*next)(Manager *m))
+static int start_helper(Manager *m)
 {
         static const JobHandler handler = {
                 .on_line = on_line, .on_overdue = on_overdue, .on_exit = on_helper_exit
         };
-        usec_t now = manager_now(m), due = operation_due(m, now);
         JobSpec spec = {
-                .argv = argv,
-                .overdue = due == USEC_INFINITY ? USEC_INFINITY : due - now,
+                .argv = m->work.argv,
+                .overdue = m->config->load_timeout,
                 .untouchable = true,
                 .log_fd = -EBADF,
         };
+        int r;
+
+        r = job_start(m->pool, &spec, &handler, m, &m->work.job);
+        if (r < 0)
+                return err_trace(r);
+        m->work.n_passed = 0;
+        m->work.counted = true;
+        fsm_kernel_entered(&m->fsm, manager_now(m));
+        return 0;
+}
+
+/* Instead of the operation's own end, until it could be begun. */
+static void start_again(Manager *m)
+{
+        void (*next)(Manager * m) = m->work.started;
+        int r;
+
+        /* Nothing of it has begun, and nothing will. */
+        if (m->fsm.stop_wanted && m->fsm.state != FSM_UNLOAD) {
+                next(m);
+                return;
+        }
+        r = start_helper(m);
+        if (r == 0)
+                m->work.next = next;
+        else if (!module_work_passes(m, r, start_again))
+                manager_stage_failed(m, code_of_error(r), "helper: %s.", strerror(-r));
+}
+
+int module_work_run(Manager *m, char **argv, void (*next)(Manager *m))
+{
+        _cleanup_strv_ char **copy = NULL;
+        int r;
 
         m->work.reported = false;
         m->work.moving = 0;
         m->work.error = VERDICT_NO_WORD;
         m->work.evidence = strv_free(m->work.evidence);
-        m->work.next = next;
-        return err_trace(job_start(m->pool, &spec, &handler, m, &m->work.job));
+        m->work.next = m->work.started = next;
+        r = strv_copy(argv, &copy);
+        if (r < 0)
+                return err_trace(r);
+        strv_free(m->work.argv);
+        m->work.argv = TAKE_PTR(copy);
+        r = start_helper(m);
+        return r < 0 && module_work_passes(m, r, start_again) ? 0 : err_trace(r);
 }
 
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
@@ -154,9 +201,17 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
-        m->work.again = sd_event_source_disable_unref(m->work.again);
-        m->work.next(m);
+        if (m->work.next)
+                m->work.next(m);
         return 0;
+}
+
+int module_work_prepare(Manager *m)
+{
+        int r;
+
+        r = sd_event_add_time(m->event, &m->again, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_again, m);
+        return r < 0 ? err_origin(r) : 0;
 }
 
 void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m))
@@ -164,10 +219,11 @@ void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m))
         int r;
 
         m->work.next = next;
-        m->work.again = sd_event_source_disable_unref(m->work.again);
-        r = sd_event_add_time_relative(m->event, &m->work.again, CLOCK_MONOTONIC, delay, 0, on_again, m);
+        r = sd_event_source_set_time_relative(m->again, delay);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->again, SD_EVENT_ONESHOT);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "timer: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "timer: %s.", strerror(-r));
 }
 
 void module_work_wait(Manager *m, usec_t delay, void (*next)(Manager *m))
@@ -176,7 +232,7 @@ void module_work_wait(Manager *m, usec_t delay, void (*next)(Manager *m))
 
         if (!m->work.moving)
                 m->work.moving = now;
-        if (!m->work.reported && now >= operation_due(m, m->work.moving)) {
+        if (!m->work.reported && now >= usec_add(m->work.moving, m->config->load_timeout)) {
                 module_work_report_stuck(m);
                 manager_post(m, &(FsmEvent){ .type = FSM_EV_OVERDUE, .token = m->fsm.token });
         }
@@ -188,11 +244,19 @@ void module_work_reset(Manager *m)
         strv_free(m->work.order);
         strv_free(m->work.evidence);
         strv_free(m->work.probing);
+        strv_free(m->work.argv);
         free(m->work.aside);
         free(m->work.current);
         free(m->work.detail);
-        sd_event_source_disable_unref(m->work.again);
+        if (m->again)
+                (void)sd_event_source_set_enabled(m->again, SD_EVENT_OFF);
+        job_cancel(m->work.verifier);
+        job_cancel(m->work.publisher);
         /* A helper in the kernel answers to nobody any more, but is not signalled. */
+        if (m->work.counted)
+                job_detach(m->work.job);
+        else
+                job_cancel(m->work.job);
         m->work = (ModuleWork){ .error = VERDICT_NO_WORD };
 }
 
@@ -208,8 +272,10 @@ bool module_work_judge(Manager *m, Verdict (*judge)(int error, ModState after, C
         int r;
 
         r = sysmod_read(m->root, m->work.current, &fact);
+        if (r < 0 && module_work_passes(m, r, m->work.next))
+                return false;
         if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "/sys/module cannot be read: %s.", strerror(-r));
                 return false;
         }
         *ret = judge(m->work.error, fact.state, ret_code);

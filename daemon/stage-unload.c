@@ -25,8 +25,7 @@
 
 #define RETRY_DELAY (100 * USEC_PER_MSEC)
 
-#define HOLDERS_LEAST (2 * USEC_PER_SEC)
-#define STOP_RESERVE  (500 * USEC_PER_MSEC)
+#define STOP_RESERVE (500 * USEC_PER_MSEC)
 
 /* Whoever has waited for so long does not mind half a second more. */
 #define PATIENT_AFTER (10 * USEC_PER_SEC)
@@ -39,13 +38,10 @@ static bool is_clearing(const Manager *m)
         return (m->fsm.state == FSM_STUCK ? m->fsm.stuck_in : m->fsm.state) == FSM_CLEAR;
 }
 
-/* Before the stop has to be over: what follows takes its time, too. But services may have left nothing of
- * it. */
+/* Before the stop has to be over: what follows takes its time, too. */
 static usec_t stop_deadline(const Manager *m)
 {
-        usec_t timeout = m->config->stop_timeout, least = MIN(timeout / 2, HOLDERS_LEAST);
-
-        return MAX(m->fsm.stop_due, usec_add(m->work.began, least)) - MIN(timeout / 8, STOP_RESERVE);
+        return fsm_stop_due(&m->fsm) - MIN(m->config->stop_timeout / 8, STOP_RESERVE);
 }
 
 /* Anew with each look: a stop may come in the middle of a roll-back. */
@@ -197,7 +193,7 @@ static void delete_module(Manager *m, const char *name)
         int r;
 
         /* A GPU may fall off the bus while programs are waited for. */
-        if (watch_kernel_vetoes_unload(m))
+        if (watch_kernel_vetoes_unload(m, look))
                 return;
         if (!strv_contains(m->owned, name))
                 log_notice(m->log, "Module %s goes with the driver, whoever loaded it.", name);
@@ -205,8 +201,8 @@ static void delete_module(Manager *m, const char *name)
         r = str_replace(&m->work.current, name);
         if (r == 0)
                 r = module_work_start(m, "delete", m->work.current, NULL, on_deleted);
-        if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
+        if (r < 0 && !module_work_passes(m, r, look))
+                manager_stage_failed(m, code_of_error(r), "helper: %s.", strerror(-r));
 }
 
 static void act(Manager *m, StoppingMove move, const char *name, const ModuleFacts *facts,
@@ -262,13 +258,21 @@ static void look(Manager *m)
         r = sysmod_list_family(m->root, &facts);
         if (r == 0)
                 r = modstack_removable(&facts, m->owned, &removable);
+        set_terms(m);
         if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+                if (!module_work_passes(m, r, look))
+                        manager_stage_failed(m, code_of_error(r), "/sys/module cannot be read: %s.",
+                                        strerror(-r));
                 return;
         }
-        set_terms(m);
         move = stopping_next(&m->stopping, &facts, removable, manager_now(m), &name);
         act(m, move, name, &facts, removable);
+}
+
+static void begin(Manager *m)
+{
+        if (!watch_kernel_vetoes_unload(m, begin))
+                look(m);
 }
 
 void stage_unload_enter(Manager *m)
@@ -277,6 +281,5 @@ void stage_unload_enter(Manager *m)
         m->work.began = manager_now(m);
         m->stopping = (Stopping){};
         m->kept = false;
-        if (!watch_kernel_vetoes_unload(m))
-                look(m);
+        begin(m);
 }

@@ -6,73 +6,21 @@
  * on_overdue(), which must keep the token. Nothing in here reads a clock or
  * touches the machine, so the unit test walks every pair of state and event.
  *
- * Three rules carry it:
- *  - What can be called back (children of a build) is cancelled at once on
- *    STOP. What cannot (a kernel operation) is waited for, the wish is kept.
- *  - A failure after LOAD began takes out again what was loaded, and only then
- *    decides between another attempt and the end.
+ * Four rules carry it:
+ *  - What can be called back (children of a build, the verification before a
+ *    load) is cancelled at once on STOP. What cannot (a helper in the kernel)
+ *    is waited for, the wish is kept.
+ *  - Once STOP was said, every state has a deadline, whatever its children do.
+ *    Only a helper that is in the kernel then makes the end STUCK.
+ *  - A failure after the first insert takes out again what was loaded, and only
+ *    then decides between another attempt and the end.
  *  - In STUCK the hanging stage keeps its token: when the kernel comes back,
  *    its answer is welcome and the machine goes on from where it hung.
  */
 
+#include <assert.h>
+
 #include "policy/fsm.h"
-
-static const char *const states[_FSM_STATE_MAX] = {
-        [FSM_START] = "start",
-        [FSM_CHECK] = "checking",
-        [FSM_ADOPT] = "adopting",
-        [FSM_CLEAR] = "clearing",
-        [FSM_PREPARE] = "preparing",
-        [FSM_COMPILE] = "compiling",
-        [FSM_LINK] = "linking",
-        [FSM_PUBLISH] = "publishing",
-        [FSM_LOAD] = "loading",
-        [FSM_AWAIT_DEVICES] = "awaiting-devices",
-        [FSM_SERVICES] = "starting-services",
-        [FSM_READY] = "ready",
-        [FSM_DEGRADED] = "degraded",
-        [FSM_REPAIR] = "repairing",
-        [FSM_BUSY] = "busy",
-        [FSM_BACKOFF] = "backoff",
-        [FSM_STUCK] = "stuck",
-        [FSM_STOPPING] = "stopping",
-        [FSM_UNLOAD] = "unloading",
-        [FSM_STOPPED] = "stopped",
-        [FSM_FAILED] = "failed",
-};
-
-static const char *const events[_FSM_EV_MAX] = {
-        [FSM_EV_START] = "start",
-        [FSM_EV_PLANNED] = "planned",
-        [FSM_EV_DONE] = "done",
-        [FSM_EV_FAILED] = "failed",
-        [FSM_EV_BUSY] = "busy",
-        [FSM_EV_OVERDUE] = "overdue",
-        [FSM_EV_TIMER] = "timer",
-        [FSM_EV_LOST] = "lost",
-        [FSM_EV_HEALED] = "healed",
-        [FSM_EV_REPAIR] = "repair",
-        [FSM_EV_RETRY] = "retry",
-        [FSM_EV_STOP] = "stop",
-};
-
-const char *fsm_state_to_string(FsmState state)
-{
-        return state >= 0 && state < _FSM_STATE_MAX ? states[state] : "invalid";
-}
-
-FsmState fsm_state_from_string(const char *name)
-{
-        for (FsmState s = 0; s < _FSM_STATE_MAX; s++)
-                if (streq(states[s], name))
-                        return s;
-        return _FSM_STATE_INVALID;
-}
-
-const char *fsm_event_to_string(FsmEventType type)
-{
-        return type >= 0 && type < _FSM_EV_MAX ? events[type] : "invalid";
-}
 
 bool fsm_state_is_kernel_operation(FsmState state)
 {
@@ -97,7 +45,38 @@ void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now)
 
 static void act(FsmActions *actions, FsmAction action)
 {
+        assert(actions->n < FSM_ACTIONS_MAX);
         actions->items[actions->n++] = action;
+}
+
+static void act_timer(FsmActions *actions, usec_t due)
+{
+        act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = due });
+}
+
+/* What a state of a stop may take at least, however late it began. */
+static usec_t least(const Fsm *fsm)
+{
+        return MIN(fsm->config.stop_deadline / 2, FSM_STOP_LEAST);
+}
+
+usec_t fsm_stop_due(const Fsm *fsm)
+{
+        usec_t rest = MIN(fsm->config.stop_deadline / 4, FSM_STOP_LEAST);
+
+        if (fsm->stop_due == USEC_INFINITY)
+                return USEC_INFINITY;
+        if (fsm->state == FSM_STOPPING)
+                return MAX(fsm->stop_due - rest, fsm->since);
+        if (fsm->state == FSM_UNLOAD)
+                return MAX(fsm->stop_due, usec_add(fsm->since, least(fsm)));
+        return fsm->stop_due;
+}
+
+/* UNLOAD keeps the limit by itself, and its answer says who holds the driver: it is not to be overtaken. */
+static usec_t timer_due(const Fsm *fsm)
+{
+        return usec_add(fsm_stop_due(fsm), fsm->state == FSM_UNLOAD ? FSM_STOP_ANSWER : 0);
 }
 
 /* The only writer of the state. Every state has its own token, so answers to an older one are told apart. */
@@ -106,19 +85,26 @@ static void enter(Fsm *fsm, FsmState state, usec_t now, FsmActions *actions)
         fsm->state = state;
         fsm->since = now;
         fsm->token++;
+        fsm->n_kernel = 0;
         act(actions, (FsmAction){ .type = FSM_ACT_ENTER });
+        if (fsm->stop_wanted && state != FSM_STOPPED)
+                act_timer(actions, timer_due(fsm));
 }
 
+/* What is tidied up before the exit is waited for, but not for ever. */
 static void enter_end(Fsm *fsm, FsmState state, Code code, usec_t now, FsmActions *actions)
 {
         fsm->code = code;
         enter(fsm, state, now, actions);
+        act_timer(actions, usec_add(now, state == FSM_FAILED ? fsm->config.stop_deadline : least(fsm)));
         act(actions, (FsmAction){ .type = FSM_ACT_EXIT, .code = code });
 }
 
-static void act_timer(FsmActions *actions, usec_t now, usec_t delay)
+/* The state is left before its work has answered. */
+static void cancel(Fsm *fsm, FsmState state, usec_t now, FsmActions *actions)
 {
-        act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = usec_add(now, delay) });
+        act(actions, (FsmAction){ .type = FSM_ACT_CANCEL });
+        enter(fsm, state, now, actions);
 }
 
 static void enter_check(Fsm *fsm, usec_t now, FsmActions *actions)
@@ -126,7 +112,7 @@ static void enter_check(Fsm *fsm, usec_t now, FsmActions *actions)
         fsm->loading = false;
         fsm->promised = false;
         fsm->steps = 0;
-        enter(fsm, FSM_CHECK, now, actions);
+        cancel(fsm, fsm->stop_wanted ? FSM_STOPPING : FSM_CHECK, now, actions);
 }
 
 static void enter_wait(Fsm *fsm, FsmState state, Code code, usec_t now, FsmActions *actions)
@@ -134,7 +120,7 @@ static void enter_wait(Fsm *fsm, FsmState state, Code code, usec_t now, FsmActio
         fsm->code = code;
         fsm->attempt++;
         enter(fsm, state, now, actions);
-        act_timer(actions, now, backoff_delay(&fsm->config.retry, fsm->attempt));
+        act_timer(actions, usec_add(now, backoff_delay(&fsm->config.retry, fsm->attempt)));
 }
 
 /* The next stage of the plan, or READY when none is left. */
@@ -149,8 +135,6 @@ static void advance(Fsm *fsm, usec_t now, FsmActions *actions)
                 if (!(fsm->steps & FSM_STEP(s)))
                         continue;
                 fsm->steps &= ~FSM_STEP(s);
-                if (s == FSM_LOAD)
-                        fsm->loading = true;
                 enter(fsm, s, now, actions);
                 return;
         }
@@ -176,7 +160,6 @@ static void begin_fallback(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
         enter_check(fsm, now, actions);
 }
 
-/* What failed first is what has to be mended. */
 static void enter_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
         enter_end(fsm, FSM_FAILED, fsm->fallback ? fsm->failed : code, now, actions);
@@ -185,8 +168,9 @@ static void enter_failed(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 /* Nothing of ours is loaded (any more): try again later, do with another driver, or end. */
 static void settle(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
-        bool again = code_is_transient(code) &&
-                     (fsm->config.attempts == 0 || fsm->attempt + 1 < fsm->config.attempts);
+        /* A damaged build is out of the way: what the next plan finds may be whole. */
+        bool passes = code_is_transient(code) || (code == CODE_BUILD_DAMAGED && fsm->state != FSM_CHECK);
+        bool again = passes && (fsm->config.attempts == 0 || fsm->attempt + 1 < fsm->config.attempts);
 
         fsm->loading = false;
         if (fsm->stop_wanted)
@@ -199,10 +183,21 @@ static void settle(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
                 enter_failed(fsm, code, now, actions);
 }
 
+bool fsm_makes_do(const Fsm *fsm)
+{
+        FsmState state = fsm->state == FSM_STUCK ? fsm->stuck_in : fsm->state;
+
+        return fsm->live && !fsm->stop_wanted && state >= FSM_PREPARE && state <= FSM_LOAD;
+}
+
 static void fail(Fsm *fsm, Code code, usec_t now, FsmActions *actions)
 {
         if (fsm->stop_wanted) {
                 enter(fsm, FSM_STOPPING, now, actions);
+        } else if (fsm_makes_do(fsm)) {
+                fsm->loading = false;
+                fsm->steps &= FSM_STEP(FSM_AWAIT_DEVICES) | FSM_STEP(FSM_SERVICES);
+                advance(fsm, now, actions);
         } else if (fsm->loading) {
                 fsm->code = code;
                 enter(fsm, FSM_UNLOAD, now, actions);
@@ -285,18 +280,47 @@ static void on_overdue(Fsm *fsm, usec_t now, FsmActions *actions)
         fsm->state = FSM_STUCK; /* the token stays: the helper's answer is still wanted */
         fsm->since = now;
         if (fsm->stop_wanted)
-                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = MAX(fsm->stop_due, now) });
+                act_timer(actions, MAX(fsm->stop_due, now));
+}
+
+/* An unload that began late is not cut off while it goes forward; it has no more than this either. */
+static usec_t kernel_due(const Fsm *fsm)
+{
+        usec_t due = fsm_stop_due(fsm);
+
+        if (fsm->state != FSM_UNLOAD)
+                return due;
+        return MIN(usec_add(fsm->kernel_since, least(fsm)), usec_add(due, least(fsm)));
+}
+
+/* Time is up for a stop. */
+static void on_stop_due(Fsm *fsm, usec_t now, FsmActions *actions)
+{
+        if (fsm->state == FSM_STOPPING)
+                cancel(fsm, FSM_UNLOAD, now, actions);
+        else if (fsm->state == FSM_STUCK)
+                enter_end(fsm, FSM_STOPPED, CODE_STUCK, now, actions);
+        else if (fsm->n_kernel > 0 && now < kernel_due(fsm))
+                act_timer(actions, kernel_due(fsm));
+        else if (fsm->n_kernel > 0)
+                /* The kernel does not come back in time; the next start finds out what became of it. */
+                enter_end(fsm, FSM_STOPPED, CODE_STUCK, now, actions);
+        else if (fsm->state == FSM_UNLOAD)
+                enter_end(fsm, FSM_STOPPED, CODE_UNLOAD_FAILED, now, actions);
+        else
+                cancel(fsm, FSM_STOPPING, now, actions);
 }
 
 static void on_timer(Fsm *fsm, usec_t now, FsmActions *actions)
 {
-        if (fsm->state == FSM_BACKOFF || fsm->state == FSM_BUSY)
-                enter_check(fsm, now, actions);
+        if (fsm->state == FSM_STOPPED || fsm->state == FSM_FAILED)
+                act(actions, (FsmAction){ .type = FSM_ACT_EXIT, .code = fsm->code });
         else if (fsm->state == FSM_UNLOAD && fsm->config.patient)
                 return; /* it waits for programs, not for the kernel */
-        else if (fsm_state_is_kernel_operation(fsm->state) && fsm->stop_wanted)
-                /* The kernel does not come back in time; the next start finds out what became of it. */
-                enter_end(fsm, FSM_STOPPED, CODE_STUCK, now, actions);
+        else if (fsm->stop_wanted)
+                on_stop_due(fsm, now, actions);
+        else if (fsm->state == FSM_BACKOFF || fsm->state == FSM_BUSY)
+                enter_check(fsm, now, actions);
 }
 
 static void on_planned(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *actions)
@@ -305,6 +329,7 @@ static void on_planned(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *
                 return;
 
         fsm->spare = event->spare;
+        fsm->live = event->live;
         if (event->code != CODE_OK && fsm->fallback && !fsm->stop_wanted) {
                 enter_failed(fsm, event->code, now, actions);
                 return;
@@ -333,7 +358,6 @@ static void on_retry(Fsm *fsm, usec_t now, FsmActions *actions)
                 return;
         fsm->fallback = false;
         fsm->code = CODE_OK;
-        act(actions, (FsmAction){ .type = FSM_ACT_CANCEL });
         enter_check(fsm, now, actions);
 }
 
@@ -345,39 +369,27 @@ static void on_stop(Fsm *fsm, usec_t now, FsmActions *actions)
         fsm->stop_wanted = true;
         fsm->stop_due = usec_add(now, fsm->config.stop_deadline);
 
-        switch (fsm->state) {
-        case FSM_CLEAR:
-        case FSM_LOAD:
-        case FSM_REPAIR:
-        case FSM_UNLOAD:
-        case FSM_STUCK:
+        if (fsm->state == FSM_STOPPED || fsm->state == FSM_FAILED)
+                return;
+        if (fsm->state == FSM_STUCK || fsm->n_kernel > 0)
                 /* finit_module(2) and delete_module(2) cannot be called back, only waited for. */
-                act(actions, (FsmAction){ .type = FSM_ACT_TIMER, .due = fsm->stop_due });
-                return;
-        case FSM_STOPPING:
-        case FSM_STOPPED:
-        case FSM_FAILED:
-                return;
-        case FSM_START:
-        case FSM_CHECK:
-        case FSM_ADOPT:
-        case FSM_PREPARE:
-        case FSM_COMPILE:
-        case FSM_LINK:
-        case FSM_PUBLISH:
-        case FSM_AWAIT_DEVICES:
-        case FSM_SERVICES:
-        case FSM_READY:
-        case FSM_DEGRADED:
-        case FSM_BUSY:
-        case FSM_BACKOFF:
-                act(actions, (FsmAction){ .type = FSM_ACT_CANCEL });
-                enter(fsm, FSM_STOPPING, now, actions);
-                return;
-        case _FSM_STATE_MAX:
-        case _FSM_STATE_INVALID:
-                return;
-        }
+                act_timer(actions, fsm_stop_due(fsm));
+        else
+                cancel(fsm, FSM_STOPPING, now, actions);
+}
+
+void fsm_kernel_entered(Fsm *fsm, usec_t now)
+{
+        fsm->n_kernel++;
+        fsm->kernel_since = now;
+        if (fsm->state == FSM_LOAD)
+                fsm->loading = true;
+}
+
+void fsm_kernel_left(Fsm *fsm, unsigned token)
+{
+        if (token == fsm->token && fsm->n_kernel > 0)
+                fsm->n_kernel--;
 }
 
 static bool event_has_token(FsmEventType type)

@@ -61,6 +61,7 @@ typedef struct FsmEvent {
         unsigned token; /* of DONE, FAILED, BUSY, OVERDUE, TIMER, PLANNED */
         unsigned steps; /* of PLANNED: bit mask of FSM_STEP(state) */
         bool spare;     /* of PLANNED: there is another build to load, should this plan fail */
+        bool live;      /* of PLANNED: a driver that works is taken over, the plan only adds to it */
         Code code;      /* of FAILED, LOST, and of PLANNED when nothing can be done */
 } FsmEvent;
 
@@ -81,6 +82,16 @@ typedef struct FsmAction {
 
 enum { FSM_ACTIONS_MAX = 4 };
 
+/* A stop ends within its limit and this, from every state and whatever its children do. */
+#define FSM_STOP_RESERVE (3 * FSM_STOP_LEAST)
+
+/* An unload that begins when the limit is nearly over has this, so does its last operation, and so does
+ * tidying up. */
+#define FSM_STOP_LEAST (2 * USEC_PER_SEC)
+
+/* For how long the answer of an unload whose time is over may be on its way. */
+#define FSM_STOP_ANSWER USEC_PER_SEC
+
 typedef struct FsmActions {
         FsmAction items[FSM_ACTIONS_MAX];
         unsigned n;
@@ -89,7 +100,7 @@ typedef struct FsmActions {
 typedef struct FsmConfig {
         Backoff retry;
         unsigned attempts;    /* consecutive transient failures until FAILED; 0 never gives up */
-        usec_t stop_deadline; /* in STUCK: how long STOP waits for the kernel before it ends without it */
+        usec_t stop_deadline; /* how long STOP may take */
         bool patient;         /* UNLOAD may take longer than that: only a STUCK one is ended */
 } FsmConfig;
 
@@ -104,12 +115,15 @@ typedef struct Fsm {
         unsigned n_stale;  /* late answers that were dropped */
         Code code; /* why it is not well: in FAILED, DEGRADED, BACKOFF, BUSY, UNLOAD after a failure */
         bool stop_wanted;
-        usec_t stop_due; /* when the end must be reached, once a stop is wanted */
-        bool loading;    /* LOAD ran in this attempt: a failure later takes the modules out again */
-        bool promised;   /* READY was reached since the last CHECK */
-        bool spare;      /* of the last plan */
-        bool fallback;   /* the wanted driver failed: CHECK is to plan for the spare one */
-        Code failed;     /* why, with .fallback */
+        usec_t stop_due;     /* when the end must be reached, once a stop is wanted */
+        unsigned n_kernel;   /* helpers of this state that are in the kernel */
+        usec_t kernel_since; /* when the last of them went there */
+        bool loading;  /* LOAD inserted something in this attempt: a later failure takes it out again */
+        bool promised; /* READY was reached since the last CHECK */
+        bool spare;    /* of the last plan */
+        bool live;     /* of the last plan */
+        bool fallback; /* the wanted driver failed: CHECK is to plan for the spare one */
+        Code failed;   /* why, with .fallback */
 } Fsm;
 
 void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now);
@@ -121,11 +135,28 @@ void fsm_init(Fsm *fsm, const FsmConfig *config, usec_t now);
  */
 void fsm_step(Fsm *fsm, const FsmEvent *event, usec_t now, FsmActions *ret);
 
-/* True while a kernel operation runs that cannot be called back. */
+/*
+ * A helper goes into the kernel, from where it cannot be called back, or has
+ * returned. At once and not by an event: a STOP that is queued already must
+ * find it. @token is that of the state when it went there.
+ */
+void fsm_kernel_entered(Fsm *fsm, usec_t now);
+void fsm_kernel_left(Fsm *fsm, unsigned token);
+
+/* When the current state has to be over, once a stop is wanted. */
+usec_t fsm_stop_due(const Fsm *fsm);
+
+/* True if the state's work is kernel operations, which may hang. */
 bool fsm_state_is_kernel_operation(FsmState state);
 
 /* True if the state's work is a stage of the plan. */
 bool fsm_state_is_stage(FsmState state);
+
+/*
+ * True if a failure of the stage that runs does not end the attempt: it only
+ * adds modules to a driver that works, which goes on to READY without them.
+ */
+bool fsm_makes_do(const Fsm *fsm);
 
 const char *fsm_state_to_string(FsmState state);
 FsmState fsm_state_from_string(const char *name);

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from harness import MODULES, SLACK, check, check_equal, main, note, story
+from harness import MODULES, SLACK, STORE, check, check_equal, main, note, story
 from kernelsource import put_source
 
 
@@ -91,6 +91,68 @@ def verifying(m):
     check_equal((d.code, m.helper_log(), m.loaded()), (0, [], []), "exit status, helper runs, modules")
     m.check_gone()
     m.check_store(1)
+
+
+@story("SIGTERM while the build is verified, and the disk hangs: nothing is in the kernel, so nothing is waited for")
+def verifying_hangs(m):
+    m.close("verify")
+    d = m.start("--set=Stop.TimeoutSec=2s")
+    m.wait_at("verify")
+    took = d.stop()
+    check(took < 2 + SLACK, f"took {took:.2f} s, the limit was 2 s")
+    check_equal((d.code, m.helper_log(), m.loaded()), (0, [], []), "exit status, helper runs, modules")
+    m.check_gone()
+    m.check_store(1)
+
+
+def put_unremovable(m):
+    m.put("ctl/fail-discard", "26")
+    m.put(f"{STORE}/staging/immutable/file", "")
+
+
+def check_left(m, d, most=1, name="immutable"):
+    """What cannot be removed is tried once (in each state that does it) and named."""
+    check_equal(d.wait(), 0, "exit status")
+    tried = [line for line in m.get("ctl/worker.log").splitlines() if line.startswith("discard ") and name in line]
+    check(1 <= len(tried) <= most, f"attempts to remove it: {tried}")
+    check_equal(d.log().count(f"staging/{name} could not be removed"), 1, d.log())
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("SIGTERM while compiling, with something in staging that cannot be removed")
+def unremovable_compiling(m):
+    m.close("compile")
+    d = m.start("--set=Stop.TimeoutSec=2s")
+    m.wait_at("compile")
+    put_unremovable(m)
+    d.send(signal.SIGTERM)
+    check_left(m, d)
+
+
+@story("SIGTERM when ready, with something in staging that cannot be removed: the driver is unloaded")
+def unremovable_ready(m):
+    d = m.start("--set=Stop.TimeoutSec=2s")
+    d.wait_ready()
+    put_unremovable(m)
+    d.send(signal.SIGTERM)
+    check_left(m, d, most=2)  # READY removes leftovers, too
+
+
+@story("SIGTERM with a child that does not end, not even when killed: the driver is unloaded, the child named")
+def unkillable(m):
+    d = m.start("--set=Stop.TimeoutSec=2s")
+    d.wait_ready()
+    # The stop's own child, which no signal reaches: as in D state, on a file system that is dead.
+    m.put(f"{STORE}/staging/left/file", "")
+    m.close("discard")
+    began = time.monotonic()
+    d.send(signal.SIGTERM)
+    m.wait_at("discard")
+    check_equal(d.wait(), 0, "exit status")
+    took = time.monotonic() - began
+    check(took < 2 + SLACK, f"took {took:.2f} s, the limit was 2 s")
+    check("Stopping without waiting for fake-worker (process " in d.log(), d.log())
+    check_equal(m.loaded(), [], "modules")
 
 
 @story("SIGTERM while loading: the module that is in the kernel is waited for, no other is begun, then unload")

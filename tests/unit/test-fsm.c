@@ -39,17 +39,17 @@ typedef const char *const Row[_FSM_EV_MAX];
 #define STOP(to)    [FSM_EV_STOP] = (to)
 #define BUILD_STAGE                                                                                         \
         {                                                                                                   \
-                DONE("ready E"), FAILED("backoff ET"), STOP("stopping CE")                                  \
+                DONE("ready E"), FAILED("backoff ET"), STOP("stopping CET")                                 \
         }
 #define BUILD_STAGE_ENDING                                                                                  \
         {                                                                                                   \
-                DONE("stopping E"), FAILED("stopping E")                                                    \
+                DONE("stopping ET"), FAILED("stopping ET"), TIMER("stopping CET")                           \
         }
 
 /* Nobody wants to stop, nothing was loaded, the plan is used up, failures are transient. */
 static Row plain[_FSM_STATE_MAX] = {
-        [FSM_START] = { [FSM_EV_START] = "checking E", STOP("stopping CE") },
-        [FSM_CHECK] = { [FSM_EV_PLANNED] = "loading E", FAILED("backoff ET"), STOP("stopping CE") },
+        [FSM_START] = { [FSM_EV_START] = "checking CE", STOP("stopping CET") },
+        [FSM_CHECK] = { [FSM_EV_PLANNED] = "loading E", FAILED("backoff ET"), STOP("stopping CET") },
         [FSM_ADOPT] = BUILD_STAGE,
         [FSM_CLEAR] = { DONE("ready E"), FAILED("backoff ET"), BUSY("busy ET"), OVERDUE("stuck "),
                         STOP(" T") },
@@ -60,48 +60,49 @@ static Row plain[_FSM_STATE_MAX] = {
         [FSM_LOAD] = { DONE("ready E"), FAILED("backoff ET"), OVERDUE("stuck "), STOP(" T") },
         [FSM_AWAIT_DEVICES] = BUILD_STAGE,
         [FSM_SERVICES] = BUILD_STAGE,
-        [FSM_READY] = { [FSM_EV_LOST] = "degraded E", STOP("stopping CE") },
+        [FSM_READY] = { [FSM_EV_LOST] = "degraded E", STOP("stopping CET") },
         [FSM_DEGRADED] = { [FSM_EV_HEALED] = "ready E",
                         [FSM_EV_REPAIR] = "repairing E",
-                        STOP("stopping CE") },
+                        STOP("stopping CET") },
         [FSM_REPAIR] = { DONE("degraded E"), FAILED("degraded E"), BUSY("degraded E"), OVERDUE("stuck "),
                         STOP(" T") },
-        [FSM_BUSY] = { DONE("checking E"), TIMER("checking E"), STOP("stopping CE") },
-        [FSM_BACKOFF] = { TIMER("checking E"), STOP("stopping CE") },
+        [FSM_BUSY] = { DONE("checking CE"), TIMER("checking CE"), STOP("stopping CET") },
+        [FSM_BACKOFF] = { TIMER("checking CE"), STOP("stopping CET") },
         [FSM_STUCK] = { DONE("ready E"), FAILED("backoff ET"), STOP(" T") },
-        [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
+        [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E"), STOP(" CET") },
         [FSM_UNLOAD] = { DONE("backoff ET"), FAILED("backoff ET"), BUSY("backoff ET"), OVERDUE("stuck "),
                         STOP(" T") },
-        [FSM_STOPPED] = {},
-        [FSM_FAILED] = {},
+        [FSM_STOPPED] = { TIMER(" X") },
+        [FSM_FAILED] = { TIMER(" X") },
 };
 
 /* The same after STOP. Not all of these can happen, but all of them are defined. */
 static Row ending[_FSM_STATE_MAX] = {
-        [FSM_START] = { [FSM_EV_START] = "checking E" },
-        [FSM_CHECK] = { [FSM_EV_PLANNED] = "stopping E", FAILED("stopping E") },
+        [FSM_START] = { [FSM_EV_START] = "stopping CET", TIMER("stopping CET") },
+        [FSM_CHECK] = { [FSM_EV_PLANNED] = "stopping ET", FAILED("stopping ET"), TIMER("stopping CET") },
         [FSM_ADOPT] = BUILD_STAGE_ENDING,
-        [FSM_CLEAR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T"),
-                        TIMER("stopped EX") },
+        [FSM_CLEAR] = { DONE("stopping ET"), FAILED("stopping ET"), BUSY("stopping ET"), OVERDUE("stuck T"),
+                        TIMER("stopped ETX") },
         [FSM_PREPARE] = BUILD_STAGE_ENDING,
         [FSM_COMPILE] = BUILD_STAGE_ENDING,
         [FSM_LINK] = BUILD_STAGE_ENDING,
         [FSM_PUBLISH] = BUILD_STAGE_ENDING,
-        [FSM_LOAD] = { DONE("stopping E"), FAILED("stopping E"), OVERDUE("stuck T"), TIMER("stopped EX") },
+        [FSM_LOAD] = { DONE("stopping ET"), FAILED("stopping ET"), OVERDUE("stuck T"),
+                        TIMER("stopped ETX") },
         [FSM_AWAIT_DEVICES] = BUILD_STAGE_ENDING,
         [FSM_SERVICES] = BUILD_STAGE_ENDING,
-        [FSM_READY] = { [FSM_EV_LOST] = "degraded E" },
-        [FSM_DEGRADED] = { [FSM_EV_HEALED] = "stopping E" },
-        [FSM_REPAIR] = { DONE("stopping E"), FAILED("stopping E"), BUSY("stopping E"), OVERDUE("stuck T"),
-                        TIMER("stopped EX") },
-        [FSM_BUSY] = { DONE("checking E"), TIMER("checking E") },
-        [FSM_BACKOFF] = { TIMER("checking E") },
-        [FSM_STUCK] = { DONE("stopping E"), FAILED("stopping E"), TIMER("stopped EX") },
-        [FSM_STOPPING] = { DONE("unloading E"), FAILED("unloading E") },
-        [FSM_UNLOAD] = { DONE("stopped EX"), FAILED("stopped EX"), BUSY("stopped EX"), OVERDUE("stuck T"),
-                        TIMER("stopped EX") },
-        [FSM_STOPPED] = {},
-        [FSM_FAILED] = {},
+        [FSM_READY] = { [FSM_EV_LOST] = "degraded ET", TIMER("stopping CET") },
+        [FSM_DEGRADED] = { [FSM_EV_HEALED] = "stopping ET", TIMER("stopping CET") },
+        [FSM_REPAIR] = { DONE("stopping ET"), FAILED("stopping ET"), BUSY("stopping ET"), OVERDUE("stuck T"),
+                        TIMER("stopped ETX") },
+        [FSM_BUSY] = { DONE("stopping CET"), TIMER("stopping CET") },
+        [FSM_BACKOFF] = { TIMER("stopping CET") },
+        [FSM_STUCK] = { DONE("stopping ET"), FAILED("stopping ET"), TIMER("stopped ETX") },
+        [FSM_STOPPING] = { DONE("unloading ET"), FAILED("unloading ET"), TIMER("unloading CET") },
+        [FSM_UNLOAD] = { DONE("stopped ETX"), FAILED("stopped ETX"), BUSY("stopped ETX"), OVERDUE("stuck T"),
+                        TIMER("stopped ETX") },
+        [FSM_STOPPED] = { TIMER(" X") },
+        [FSM_FAILED] = { TIMER(" X") },
 };
 
 static char *describe(const Fsm *fsm, FsmState before, const FsmActions *actions)
@@ -134,14 +135,14 @@ static void check_step(const Fsm *before, const Fsm *after, const FsmActions *ac
                         ck_assert_uint_eq(i, actions->n - 1);
                 }
                 if (a->type == FSM_ACT_TIMER) {
-                        ck_assert(after->state == FSM_BACKOFF || after->state == FSM_BUSY ||
-                                        fsm_state_is_kernel_operation(after->state));
+                        ck_assert(after->stop_wanted || after->state == FSM_BACKOFF ||
+                                        after->state == FSM_BUSY || after->state == FSM_FAILED);
                         ck_assert_uint_ge(a->due, now);
                 }
                 if (a->type == FSM_ACT_CANCEL) {
                         ck_assert_uint_eq(i, 0);
-                        ck_assert(before->state != FSM_STUCK &&
-                                        !fsm_state_is_kernel_operation(before->state));
+                        ck_assert(before->state != FSM_STUCK);
+                        ck_assert_uint_eq(before->n_kernel, 0);
                 }
         }
         ck_assert_uint_eq(after->token, before->token + entered);
@@ -160,8 +161,11 @@ static Fsm in_state(FsmState state)
 {
         Fsm fsm;
 
-        fsm_init(&fsm, &config, NOW - 1);
+        fsm_init(&fsm, &config, NOW - 10 * USEC_PER_SEC);
         fsm.state = state;
+        if (fsm_state_is_kernel_operation(state))
+                fsm_kernel_entered(&fsm, fsm.since);
+        fsm.loading = false;
         fsm.token = 7;
         fsm.stuck_in = state == FSM_STUCK ? FSM_LOAD : _FSM_STATE_INVALID;
         fsm.code = state == FSM_UNLOAD ? CODE_LOAD_FAILED : CODE_OK;
@@ -215,11 +219,81 @@ START_TEST(test_every_event)
 }
 END_TEST
 
+/* Nothing of ours is in the kernel (yet, or any more): nothing has to be waited for. */
+START_TEST(test_stop_outside_kernel)
+{
+        static const FsmState states[] = { FSM_CLEAR, FSM_LOAD, FSM_REPAIR, FSM_UNLOAD };
+        _cleanup_free_ char *got = NULL;
+        Fsm before = in_state(states[_i]), fsm;
+        FsmActions actions;
+
+        fsm_kernel_left(&before, before.token - 1);
+        ck_assert_uint_eq(before.n_kernel, 1);
+        fsm_kernel_left(&before, before.token);
+        ck_assert_uint_eq(before.n_kernel, 0);
+        fsm_kernel_left(&before, before.token);
+        ck_assert_uint_eq(before.n_kernel, 0);
+
+        fsm = before;
+        fsm_step(&fsm, &(FsmEvent){ FSM_EV_STOP }, NOW, &actions);
+        got = describe(&fsm, before.state, &actions);
+        ck_assert_str_eq(got, "stopping CET");
+        check_step(&before, &fsm, &actions, NOW);
+        ck_assert_uint_eq(actions.items[2].due, NOW + GIVE - FSM_STOP_LEAST);
+}
+END_TEST
+
+/* The helper came back, but the stage did not answer in time: an unload ends, everything else goes on to it.
+ */
+START_TEST(test_stop_due_outside_kernel)
+{
+        static const FsmState states[] = { FSM_CLEAR, FSM_LOAD, FSM_REPAIR, FSM_UNLOAD };
+        _cleanup_free_ char *got = NULL;
+        Fsm before = in_state(states[_i]), fsm;
+        FsmActions actions;
+
+        before.stop_wanted = true;
+        before.stop_due = NOW;
+        fsm_kernel_left(&before, before.token);
+        fsm = before;
+        fsm_step(&fsm, &(FsmEvent){ FSM_EV_TIMER, .token = 7 }, NOW, &actions);
+        got = describe(&fsm, before.state, &actions);
+        ck_assert_str_eq(got, states[_i] == FSM_UNLOAD ? "stopped ETX" : "stopping CET");
+        check_step(&before, &fsm, &actions, NOW);
+        if (states[_i] == FSM_UNLOAD)
+                ck_assert_int_eq(fsm.code, CODE_UNLOAD_FAILED);
+}
+END_TEST
+
+/* The last operation of an unload that goes forward is waited for, but not twice. */
+START_TEST(test_stop_due_in_unload)
+{
+        Fsm fsm = in_state(FSM_UNLOAD);
+        FsmActions actions;
+
+        fsm.stop_wanted = true;
+        fsm.stop_due = NOW;
+        fsm_kernel_left(&fsm, fsm.token);
+        fsm_kernel_entered(&fsm, NOW - 1);
+        fsm_step(&fsm, &(FsmEvent){ FSM_EV_TIMER, .token = 7 }, NOW, &actions);
+        ck_assert_int_eq(fsm.state, FSM_UNLOAD);
+        ck_assert_uint_eq(actions.n, 1);
+        ck_assert_uint_eq(actions.items[0].due, NOW - 1 + FSM_STOP_LEAST);
+
+        fsm_kernel_left(&fsm, fsm.token);
+        fsm_kernel_entered(&fsm, NOW + FSM_STOP_LEAST - 2);
+        fsm_step(&fsm, &(FsmEvent){ FSM_EV_TIMER, .token = 7 }, NOW + FSM_STOP_LEAST, &actions);
+        ck_assert_int_eq(fsm.state, FSM_STOPPED);
+        ck_assert_int_eq(fsm.code, CODE_STUCK);
+}
+END_TEST
+
 START_TEST(test_every_event_ending)
 {
         Fsm fsm = in_state(_i);
 
         fsm.stop_wanted = true;
+        fsm.stop_due = NOW;
         for (FsmEventType type = 0; type < _FSM_EV_MAX; type++)
                 check_pair(ending, &fsm, type);
 }
@@ -247,21 +321,21 @@ static const struct {
         Code code;
         const char *outcome;
 } failures[] = {
-        { FSM_CHECK, false, CODE_INTERNAL, "failed EX" },
-        { FSM_ADOPT, false, CODE_INTERNAL, "failed EX" },
+        { FSM_CHECK, false, CODE_INTERNAL, "failed ETX" },
+        { FSM_ADOPT, false, CODE_INTERNAL, "failed ETX" },
         { FSM_CLEAR, false, CODE_UNLOAD_FAILED, "backoff ET" },
-        { FSM_CLEAR, false, CODE_FOREIGN_DRIVER, "failed EX" },
-        { FSM_PREPARE, false, CODE_PREPARE_FAILED, "failed EX" },
-        { FSM_COMPILE, false, CODE_COMPILE_FAILED, "failed EX" },
+        { FSM_CLEAR, false, CODE_FOREIGN_DRIVER, "failed ETX" },
+        { FSM_PREPARE, false, CODE_PREPARE_FAILED, "failed ETX" },
+        { FSM_COMPILE, false, CODE_COMPILE_FAILED, "failed ETX" },
         { FSM_COMPILE, false, CODE_OUT_OF_MEMORY, "backoff ET" },
-        { FSM_LINK, false, CODE_LINK_FAILED, "failed EX" },
+        { FSM_LINK, false, CODE_LINK_FAILED, "failed ETX" },
         { FSM_PUBLISH, false, CODE_NO_SPACE, "backoff ET" },
         { FSM_LOAD, true, CODE_LOAD_REFUSED, "unloading E" },
         { FSM_LOAD, true, CODE_LOAD_FAILED, "unloading E" },
         { FSM_AWAIT_DEVICES, true, CODE_DEVICES_MISSING, "unloading E" },
         { FSM_AWAIT_DEVICES, false, CODE_DEVICES_MISSING, "backoff ET" },
         { FSM_SERVICES, true, CODE_INTERNAL, "unloading E" },
-        { FSM_SERVICES, false, CODE_INTERNAL, "failed EX" },
+        { FSM_SERVICES, false, CODE_INTERNAL, "failed ETX" },
         { FSM_STUCK, true, CODE_LOAD_FAILED, "unloading E" },
         { FSM_UNLOAD, true, CODE_UNLOAD_FAILED, "backoff ET" },
 };
@@ -291,18 +365,18 @@ static const struct {
 } returns[] = {
         { FSM_CLEAR, FSM_EV_DONE, false, "ready E" },
         { FSM_CLEAR, FSM_EV_BUSY, false, "busy ET" },
-        { FSM_CLEAR, FSM_EV_BUSY, true, "stopping E" },
+        { FSM_CLEAR, FSM_EV_BUSY, true, "stopping ET" },
         { FSM_CLEAR, FSM_EV_FAILED, false, "backoff ET" },
         { FSM_LOAD, FSM_EV_DONE, false, "ready E" },
-        { FSM_LOAD, FSM_EV_DONE, true, "stopping E" },
+        { FSM_LOAD, FSM_EV_DONE, true, "stopping ET" },
         { FSM_REPAIR, FSM_EV_DONE, false, "degraded E" },
         { FSM_REPAIR, FSM_EV_FAILED, false, "degraded E" },
         { FSM_REPAIR, FSM_EV_BUSY, false, "degraded E" },
-        { FSM_REPAIR, FSM_EV_DONE, true, "stopping E" },
-        { FSM_REPAIR, FSM_EV_BUSY, true, "stopping E" },
-        { FSM_UNLOAD, FSM_EV_DONE, true, "stopped EX" },
-        { FSM_UNLOAD, FSM_EV_BUSY, true, "stopped EX" },
-        { FSM_UNLOAD, FSM_EV_FAILED, true, "stopped EX" },
+        { FSM_REPAIR, FSM_EV_DONE, true, "stopping ET" },
+        { FSM_REPAIR, FSM_EV_BUSY, true, "stopping ET" },
+        { FSM_UNLOAD, FSM_EV_DONE, true, "stopped ETX" },
+        { FSM_UNLOAD, FSM_EV_BUSY, true, "stopped ETX" },
+        { FSM_UNLOAD, FSM_EV_FAILED, true, "stopped ETX" },
         { FSM_UNLOAD, FSM_EV_DONE, false, "backoff ET" },
 };
 
@@ -347,6 +421,9 @@ static void tell(Story *s, const FsmEvent *e, const char *want)
                         fsm_state_to_string(before.state), fsm_event_to_string(e->type), strna(got),
                         strna(want));
         check_step(&before, &s->fsm, &s->actions, s->now);
+        /* In the stories a state that may go into the kernel does so at once. */
+        if (s->fsm.token != before.token && fsm_state_is_kernel_operation(s->fsm.state))
+                fsm_kernel_entered(&s->fsm, s->now);
 }
 
 #define HAPPENS(s, kind, want, ...)                                                                         \
@@ -358,7 +435,7 @@ static Story begin(unsigned steps, const char *first)
 
         fsm_init(&s.fsm, &config, s.now);
         ck_assert_int_eq(s.fsm.state, FSM_START);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         HAPPENS(&s, FSM_EV_PLANNED, first, .steps = steps);
         return s;
 }
@@ -374,9 +451,9 @@ static void check_ready(const Story *s)
 
 static void stop_from_ready(Story *s)
 {
-        HAPPENS(s, FSM_EV_STOP, "stopping CE");
-        HAPPENS(s, FSM_EV_DONE, "unloading E");
-        HAPPENS(s, FSM_EV_DONE, "stopped EX");
+        HAPPENS(s, FSM_EV_STOP, "stopping CET");
+        HAPPENS(s, FSM_EV_DONE, "unloading ET");
+        HAPPENS(s, FSM_EV_DONE, "stopped ETX");
         ck_assert_int_eq(s->fsm.code, CODE_OK);
 }
 
@@ -439,7 +516,7 @@ START_TEST(test_story_adopted_without_devices)
         HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_DEVICES_MISSING);
         ck_assert_int_eq(s.fsm.code, CODE_DEVICES_MISSING);
         /* The nodes came late: the next attempt adopts again. */
-        HAPPENS(&s, FSM_EV_TIMER, "checking E");
+        HAPPENS(&s, FSM_EV_TIMER, "checking CE");
 }
 END_TEST
 
@@ -456,10 +533,10 @@ START_TEST(test_story_nothing_can_be_done)
         Story s = { .now = NOW };
 
         fsm_init(&s.fsm, &config, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
-        HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_NO_GPU, .steps = STEPS_COLD);
+        HAPPENS(&s, FSM_EV_START, "checking CE");
+        HAPPENS(&s, FSM_EV_PLANNED, "failed ETX", .code = CODE_NO_GPU, .steps = STEPS_COLD);
         ck_assert_int_eq(s.fsm.code, CODE_NO_GPU);
-        ck_assert_int_eq(s.actions.items[1].code, CODE_NO_GPU);
+        ck_assert_int_eq(s.actions.items[2].code, CODE_NO_GPU);
         HAPPENS(&s, FSM_EV_STOP, NULL);
 }
 END_TEST
@@ -473,7 +550,7 @@ START_TEST(test_story_stop_anywhere)
         unsigned late;
 
         fsm_init(&s.fsm, &config, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         if (_i > 0)
                 HAPPENS(&s, FSM_EV_PLANNED, "preparing E", .steps = STEPS_COLD);
         for (int i = 1; i < _i; i++) {
@@ -484,13 +561,13 @@ START_TEST(test_story_stop_anywhere)
         ck_assert_str_eq(fsm_state_to_string(s.fsm.state), states[_i]);
 
         late = s.fsm.token;
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
         HAPPENS(&s, FSM_EV_STOP, NULL);
         tell(&s, &(FsmEvent){ FSM_EV_DONE, .token = late }, NULL);
         tell(&s, &(FsmEvent){ FSM_EV_FAILED, .token = late, .code = CODE_COMPILE_FAILED }, NULL);
         ck_assert_uint_eq(s.fsm.n_stale, 2);
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
-        HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
+        HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
 }
 END_TEST
@@ -500,10 +577,10 @@ START_TEST(test_story_stop_before_start)
         Story s = { .now = NOW };
 
         fsm_init(&s.fsm, &config, s.now);
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
         HAPPENS(&s, FSM_EV_START, NULL);
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
-        HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
+        HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
 }
 END_TEST
 
@@ -515,11 +592,11 @@ START_TEST(test_story_stop_while_loading)
         HAPPENS(&s, FSM_EV_STOP, " T");
         ck_assert(s.fsm.stop_wanted);
         if (_i == 0)
-                HAPPENS(&s, FSM_EV_DONE, "stopping E");
+                HAPPENS(&s, FSM_EV_DONE, "stopping ET");
         else
-                HAPPENS(&s, FSM_EV_FAILED, "stopping E", .code = CODE_LOAD_NO_DEVICE);
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
-        HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+                HAPPENS(&s, FSM_EV_FAILED, "stopping ET", .code = CODE_LOAD_NO_DEVICE);
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
+        HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
 }
 END_TEST
@@ -531,7 +608,7 @@ START_TEST(test_story_stop_while_rolling_back)
 
         HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_LOAD_FAILED);
         HAPPENS(&s, FSM_EV_STOP, " T");
-        HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+        HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
 }
 END_TEST
@@ -540,11 +617,11 @@ START_TEST(test_story_stop_while_busy_unloading)
 {
         Story s = begin(0, "ready E");
 
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
-        HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_INTERNAL);
-        HAPPENS(&s, FSM_EV_BUSY, "stopped EX");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
+        HAPPENS(&s, FSM_EV_FAILED, "unloading ET", .code = CODE_INTERNAL);
+        HAPPENS(&s, FSM_EV_BUSY, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_BUSY);
-        ck_assert_int_eq(s.actions.items[1].code, CODE_BUSY);
+        ck_assert_int_eq(s.actions.items[2].code, CODE_BUSY);
 }
 END_TEST
 
@@ -555,11 +632,11 @@ START_TEST(test_story_roll_back)
 
         HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_LOAD_REFUSED);
         if (_i == 0)
-                HAPPENS(&s, FSM_EV_DONE, "failed EX");
+                HAPPENS(&s, FSM_EV_DONE, "failed ETX");
         else if (_i == 1)
-                HAPPENS(&s, FSM_EV_BUSY, "failed EX");
+                HAPPENS(&s, FSM_EV_BUSY, "failed ETX");
         else
-                HAPPENS(&s, FSM_EV_FAILED, "failed EX", .code = CODE_UNLOAD_FAILED);
+                HAPPENS(&s, FSM_EV_FAILED, "failed ETX", .code = CODE_UNLOAD_FAILED);
         ck_assert_int_eq(s.fsm.code, CODE_LOAD_REFUSED);
         ck_assert(!s.fsm.loading);
 }
@@ -579,12 +656,12 @@ START_TEST(test_story_retries)
                 ck_assert_uint_eq(s.actions.items[1].due, s.now + (DUE << (attempt - 1)));
                 ck_assert_uint_eq(s.fsm.attempt, attempt);
                 ck_assert_int_eq(s.fsm.code, CODE_DEVICES_MISSING);
-                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                HAPPENS(&s, FSM_EV_TIMER, "checking CE");
                 ck_assert(!s.fsm.loading);
                 HAPPENS(&s, FSM_EV_PLANNED, "loading E",
                                 .steps = FSM_STEP(FSM_LOAD) | FSM_STEP(FSM_AWAIT_DEVICES));
         }
-        HAPPENS(&s, FSM_EV_DONE, "failed EX");
+        HAPPENS(&s, FSM_EV_DONE, "failed ETX");
         ck_assert_int_eq(s.fsm.code, CODE_DEVICES_MISSING);
 }
 END_TEST
@@ -596,7 +673,7 @@ START_TEST(test_story_retries_are_consecutive)
 
         for (unsigned i = 0; i < 2; i++) {
                 HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_NO_SPACE);
-                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                HAPPENS(&s, FSM_EV_TIMER, "checking CE");
                 HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE));
         }
         HAPPENS(&s, FSM_EV_DONE, "ready E");
@@ -611,13 +688,13 @@ START_TEST(test_story_retries_without_end)
 
         patient.attempts = 0;
         fsm_init(&s.fsm, &patient, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         for (unsigned i = 0; i < 50; i++) {
                 HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_STORE_FAILED);
                 ck_assert_uint_le(s.actions.items[1].due, s.now + config.retry.limit);
-                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                HAPPENS(&s, FSM_EV_TIMER, "checking CE");
         }
-        HAPPENS(&s, FSM_EV_FAILED, "failed EX", .code = CODE_TOOLCHAIN_MISSING);
+        HAPPENS(&s, FSM_EV_FAILED, "failed ETX", .code = CODE_TOOLCHAIN_MISSING);
 }
 END_TEST
 
@@ -628,8 +705,8 @@ START_TEST(test_story_single_attempt)
 
         hasty.attempts = 1;
         fsm_init(&s.fsm, &hasty, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
-        HAPPENS(&s, FSM_EV_FAILED, "failed EX", .code = CODE_NO_SPACE);
+        HAPPENS(&s, FSM_EV_START, "checking CE");
+        HAPPENS(&s, FSM_EV_FAILED, "failed ETX", .code = CODE_NO_SPACE);
 }
 END_TEST
 
@@ -644,13 +721,13 @@ START_TEST(test_story_busy_clear)
                 HAPPENS(&s, FSM_EV_BUSY, "busy ET");
                 ck_assert_int_eq(s.fsm.code, CODE_BUSY);
                 ck_assert_uint_eq(s.actions.items[1].due, s.now + MIN(DUE << (i - 1), config.retry.limit));
-                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                HAPPENS(&s, FSM_EV_TIMER, "checking CE");
                 HAPPENS(&s, FSM_EV_PLANNED, "clearing E", .steps = steps);
         }
         HAPPENS(&s, FSM_EV_DONE, "compiling E");
         HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_NO_SPACE);
         ck_assert_uint_eq(s.actions.items[1].due, s.now + DUE);
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
 }
 END_TEST
 
@@ -661,11 +738,11 @@ START_TEST(test_story_stop_while_busy)
 
         HAPPENS(&s, FSM_EV_BUSY, "busy ET");
         armed = s.fsm.token;
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
         tell(&s, &(FsmEvent){ FSM_EV_TIMER, .token = armed }, NULL);
         ck_assert_uint_eq(s.fsm.n_stale, 1);
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
-        HAPPENS(&s, FSM_EV_BUSY, "stopped EX");
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
+        HAPPENS(&s, FSM_EV_BUSY, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_BUSY);
 }
 END_TEST
@@ -676,7 +753,7 @@ START_TEST(test_story_busy_no_more)
         Story s = begin(FSM_STEP(FSM_CLEAR), "clearing E");
 
         HAPPENS(&s, FSM_EV_BUSY, "busy ET");
-        HAPPENS(&s, FSM_EV_DONE, "checking E");
+        HAPPENS(&s, FSM_EV_DONE, "checking CE");
         HAPPENS(&s, FSM_EV_PLANNED, "clearing E", .steps = FSM_STEP(FSM_CLEAR));
         HAPPENS(&s, FSM_EV_DONE, "ready E");
         ck_assert_uint_eq(s.fsm.attempt, 0);
@@ -690,14 +767,14 @@ START_TEST(test_story_patient)
         unsigned armed;
 
         s.fsm.config.patient = true;
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
         s.now += 100 * GIVE;
         HAPPENS(&s, FSM_EV_TIMER, NULL);
         HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
         ck_assert_uint_eq(s.actions.items[0].due, s.now);
         armed = s.fsm.token;
-        tell(&s, &(FsmEvent){ FSM_EV_TIMER, .token = armed }, "stopped EX");
+        tell(&s, &(FsmEvent){ FSM_EV_TIMER, .token = armed }, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_STUCK);
 }
 END_TEST
@@ -708,7 +785,7 @@ START_TEST(test_story_stop_while_clearing)
         Story s = begin(FSM_STEP(FSM_CLEAR), "clearing E");
 
         HAPPENS(&s, FSM_EV_STOP, " T");
-        HAPPENS(&s, FSM_EV_BUSY, "stopping E");
+        HAPPENS(&s, FSM_EV_BUSY, "stopping ET");
 }
 END_TEST
 
@@ -735,7 +812,7 @@ START_TEST(test_story_stop_while_stuck)
         HAPPENS(&s, FSM_EV_STOP, " T");
         ck_assert_uint_eq(s.actions.items[0].due, s.now + GIVE);
         HAPPENS(&s, FSM_EV_STOP, NULL);
-        HAPPENS(&s, FSM_EV_TIMER, "stopped EX");
+        HAPPENS(&s, FSM_EV_TIMER, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_STUCK);
 }
 END_TEST
@@ -745,12 +822,12 @@ START_TEST(test_story_stuck_while_stopping)
         Story s = begin(0, "ready E");
         unsigned armed;
 
-        HAPPENS(&s, FSM_EV_STOP, "stopping CE");
-        HAPPENS(&s, FSM_EV_DONE, "unloading E");
+        HAPPENS(&s, FSM_EV_STOP, "stopping CET");
+        HAPPENS(&s, FSM_EV_DONE, "unloading ET");
         HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
         ck_assert_uint_eq(s.actions.items[0].due, MAX(s.fsm.stop_due, s.now));
         armed = s.fsm.token;
-        HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+        HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
         ck_assert_int_eq(s.fsm.code, CODE_OK);
         tell(&s, &(FsmEvent){ FSM_EV_TIMER, .token = armed }, NULL);
         ck_assert_uint_eq(s.fsm.n_stale, 1);
@@ -817,11 +894,11 @@ START_TEST(test_story_stop_while_repairing)
         HAPPENS(&s, FSM_EV_STOP, " T");
         ck_assert_uint_eq(s.actions.items[0].due, s.now + GIVE);
         if (_i == 0) {
-                HAPPENS(&s, FSM_EV_DONE, "stopping E");
-                HAPPENS(&s, FSM_EV_DONE, "unloading E");
+                HAPPENS(&s, FSM_EV_DONE, "stopping ET");
+                HAPPENS(&s, FSM_EV_DONE, "unloading ET");
         } else {
                 HAPPENS(&s, FSM_EV_OVERDUE, "stuck T");
-                HAPPENS(&s, FSM_EV_TIMER, "stopped EX");
+                HAPPENS(&s, FSM_EV_TIMER, "stopped ETX");
                 ck_assert_int_eq(s.fsm.code, CODE_STUCK);
         }
 }
@@ -834,15 +911,15 @@ static Story fallen_back(Code code)
         Story s = { .now = NOW };
 
         fsm_init(&s.fsm, &config, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE), .spare = true);
         for (unsigned i = 0; code_is_transient(code) && i < 2; i++) {
                 HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = code);
-                HAPPENS(&s, FSM_EV_TIMER, "checking E");
+                HAPPENS(&s, FSM_EV_TIMER, "checking CE");
                 ck_assert(!s.fsm.fallback);
                 HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE), .spare = true);
         }
-        HAPPENS(&s, FSM_EV_FAILED, "checking E", .code = code);
+        HAPPENS(&s, FSM_EV_FAILED, "checking CE", .code = code);
         ck_assert(s.fsm.fallback);
         ck_assert_int_eq(s.fsm.failed, code);
         return s;
@@ -860,7 +937,7 @@ START_TEST(test_story_fallback)
         /* Another configuration: from the start, and no second fallback without a plan that has one. */
         HAPPENS(&s, FSM_EV_RETRY, "checking CE");
         ck_assert(!s.fsm.fallback);
-        HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_COMPILE_FAILED);
+        HAPPENS(&s, FSM_EV_PLANNED, "failed ETX", .code = CODE_COMPILE_FAILED);
         ck_assert_int_eq(s.fsm.code, CODE_COMPILE_FAILED);
 }
 END_TEST
@@ -871,21 +948,21 @@ START_TEST(test_story_fallback_fails)
         Story s = fallen_back(CODE_COMPILE_FAILED);
 
         if (_i == 0) {
-                HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_DRIVER_FALLBACK);
+                HAPPENS(&s, FSM_EV_PLANNED, "failed ETX", .code = CODE_DRIVER_FALLBACK);
         } else {
                 HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD), .spare = true);
                 HAPPENS(&s, FSM_EV_FAILED, "unloading E",
                                 .code = _i == 1 ? CODE_LOAD_FORMAT : CODE_BUILD_DAMAGED);
                 if (_i == 2) {
                         HAPPENS(&s, FSM_EV_DONE, "backoff ET");
-                        HAPPENS(&s, FSM_EV_TIMER, "checking E");
-                        HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_DRIVER_FALLBACK);
+                        HAPPENS(&s, FSM_EV_TIMER, "checking CE");
+                        HAPPENS(&s, FSM_EV_PLANNED, "failed ETX", .code = CODE_DRIVER_FALLBACK);
                 } else {
-                        HAPPENS(&s, FSM_EV_DONE, "failed EX");
+                        HAPPENS(&s, FSM_EV_DONE, "failed ETX");
                 }
         }
         ck_assert_int_eq(s.fsm.code, CODE_COMPILE_FAILED);
-        ck_assert_int_eq(s.actions.items[1].code, CODE_COMPILE_FAILED);
+        ck_assert_int_eq(s.actions.items[2].code, CODE_COMPILE_FAILED);
 }
 END_TEST
 
@@ -895,19 +972,38 @@ START_TEST(test_story_no_fallback)
         Story s = { .now = NOW };
 
         fsm_init(&s.fsm, &config, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         if (_i == 0) {
-                HAPPENS(&s, FSM_EV_PLANNED, "failed EX", .code = CODE_NO_GPU, .spare = true);
+                HAPPENS(&s, FSM_EV_PLANNED, "failed ETX", .code = CODE_NO_GPU, .spare = true);
         } else if (_i == 1) {
                 HAPPENS(&s, FSM_EV_PLANNED, "compiling E", .steps = FSM_STEP(FSM_COMPILE));
-                HAPPENS(&s, FSM_EV_FAILED, "failed EX", .code = CODE_COMPILE_FAILED);
+                HAPPENS(&s, FSM_EV_FAILED, "failed ETX", .code = CODE_COMPILE_FAILED);
         } else {
                 HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD), .spare = true);
                 HAPPENS(&s, FSM_EV_FAILED, "unloading E", .code = CODE_LOAD_REFUSED);
                 HAPPENS(&s, FSM_EV_STOP, " T");
-                HAPPENS(&s, FSM_EV_DONE, "stopped EX");
+                HAPPENS(&s, FSM_EV_DONE, "stopped ETX");
         }
         ck_assert(!s.fsm.fallback);
+}
+END_TEST
+
+/* The plan only adds to a driver that works: its failure costs what it was to add, and no more. */
+START_TEST(test_live)
+{
+        static const FsmState stages[] = { FSM_PREPARE, FSM_COMPILE, FSM_LINK, FSM_PUBLISH, FSM_LOAD };
+        _cleanup_free_ char *first = str_format("%s E", fsm_state_to_string(stages[_i]));
+        Story s = { .now = NOW };
+
+        fsm_init(&s.fsm, &config, s.now);
+        HAPPENS(&s, FSM_EV_START, "checking CE");
+        HAPPENS(&s, FSM_EV_PLANNED, first, .live = true,
+                        .steps = FSM_STEP(stages[_i]) | FSM_STEP(FSM_LOAD) | FSM_STEP(FSM_SERVICES));
+        ck_assert(fsm_makes_do(&s.fsm));
+        HAPPENS(&s, FSM_EV_FAILED, "starting-services E", .code = CODE_LOAD_REFUSED);
+        ck_assert(!fsm_makes_do(&s.fsm));
+        HAPPENS(&s, FSM_EV_DONE, "ready E");
+        ck_assert_int_eq(s.fsm.code, CODE_OK);
 }
 END_TEST
 
@@ -917,10 +1013,10 @@ START_TEST(test_infinite_spans)
         FsmConfig never = { .retry = { USEC_INFINITY, USEC_INFINITY }, .stop_deadline = USEC_INFINITY };
 
         fsm_init(&s.fsm, &never, s.now);
-        HAPPENS(&s, FSM_EV_START, "checking E");
+        HAPPENS(&s, FSM_EV_START, "checking CE");
         HAPPENS(&s, FSM_EV_FAILED, "backoff ET", .code = CODE_NO_SPACE);
         ck_assert_uint_eq(s.actions.items[1].due, USEC_INFINITY);
-        HAPPENS(&s, FSM_EV_TIMER, "checking E");
+        HAPPENS(&s, FSM_EV_TIMER, "checking CE");
         HAPPENS(&s, FSM_EV_PLANNED, "loading E", .steps = FSM_STEP(FSM_LOAD));
         HAPPENS(&s, FSM_EV_OVERDUE, "stuck ");
         HAPPENS(&s, FSM_EV_STOP, " T");
@@ -993,8 +1089,9 @@ START_TEST(test_kinds_of_states)
 END_TEST
 
 UNIT_MAIN("fsm", UNIT_LOOP(test_every_event, _FSM_STATE_MAX),
-                UNIT_LOOP(test_every_event_ending, _FSM_STATE_MAX), UNIT_LOOP(test_no_event, _FSM_STATE_MAX),
-                UNIT_LOOP(test_failure, ELEMENTSOF(failures)),
+                UNIT_LOOP(test_every_event_ending, _FSM_STATE_MAX), UNIT_LOOP(test_stop_outside_kernel, 4),
+                UNIT_LOOP(test_stop_due_outside_kernel, 4), UNIT_TEST(test_stop_due_in_unload),
+                UNIT_LOOP(test_no_event, _FSM_STATE_MAX), UNIT_LOOP(test_failure, ELEMENTSOF(failures)),
                 UNIT_LOOP(test_return_from_stuck, ELEMENTSOF(returns)), UNIT_TEST(test_story_cold),
                 UNIT_TEST(test_story_warm), UNIT_TEST(test_story_adopt),
                 UNIT_TEST(test_story_adopted_without_devices), UNIT_TEST(test_story_plan_is_empty),
@@ -1011,5 +1108,6 @@ UNIT_MAIN("fsm", UNIT_LOOP(test_every_event, _FSM_STATE_MAX),
                 UNIT_TEST(test_story_lost_and_healed), UNIT_TEST(test_story_repair),
                 UNIT_TEST(test_story_lost_while_repairing), UNIT_LOOP(test_story_stop_while_repairing, 2),
                 UNIT_LOOP(test_story_fallback, 2), UNIT_LOOP(test_story_fallback_fails, 3),
-                UNIT_LOOP(test_story_no_fallback, 3), UNIT_TEST(test_infinite_spans),
-                UNIT_TEST(test_random_walks), UNIT_TEST(test_names), UNIT_TEST(test_kinds_of_states))
+                UNIT_LOOP(test_story_no_fallback, 3), UNIT_LOOP(test_live, 5),
+                UNIT_TEST(test_infinite_spans), UNIT_TEST(test_random_walks), UNIT_TEST(test_names),
+                UNIT_TEST(test_kinds_of_states))
