@@ -19,6 +19,11 @@
  * like; a mistake of another kind (a syntax error) stays without a class.
  * "make: *** [...] Error 1" says only that something was said before; it is
  * kept while there is room, and classifies nothing.
+ *
+ * The line to show first is the first one of the class that won. If no line has
+ * a class, a compiler's "error:" tells more than a program that some shell did
+ * not find: NVIDIA's conftest.sh and the kernel's wrappers try tools that are
+ * optional ("sh: 1: pahole: not found") long before the real error.
  */
 
 #include "base/result.h"
@@ -82,21 +87,40 @@ static const char *const misfits[] = { "too few arguments to function", "too man
         " arguments, but takes just ", " arguments, but only ",
         "arguments provided to function-like macro" };
 
-/* What makes a line an error line at all. */
+/* What makes a line an error line at all: words of compilers, linkers and make, ... */
 static const char *const signs[] = { ": error:", ": fatal error:", ": error ",
         "ERROR: ", "undefined reference to", "multiple definition of", "cannot find ",
-        "No rule to make target", "Bailing out", ": not found", "No such file or directory",
-        "Permission denied", "Read-only file system", "Input/output error", "internal compiler error" };
+        "No rule to make target", "Bailing out", "internal compiler error" };
+
+/* ... and those of anybody, which may be about something optional. */
+static const char *const weak_signs[] = { ": not found", "No such file or directory", "Permission denied",
+        "Read-only file system", "Input/output error" };
+
+/* How much an error line without a class tells, after all that have one. */
+enum { STRENGTH_ERROR = 1000, STRENGTH_COMPLAINT, STRENGTH_FOLLOWS, STRENGTH_NONE };
 
 void buildlog_init(BuildLog *log, BuildStage stage, unsigned n_expected)
 {
-        *log = (BuildLog){ .stage = stage, .n_expected = n_expected, .code = CODE_OK };
+        *log = (BuildLog){
+                .stage = stage, .n_expected = n_expected, .code = CODE_OK, .strength = STRENGTH_NONE
+        };
+}
+
+void buildlog_forget_errors(BuildLog *log)
+{
+        for (unsigned i = 0; i < log->n_errors; i++)
+                log->errors[i] = (free(log->errors[i]), NULL);
+        log->telling = (free(log->telling), NULL);
+        log->n_errors = log->n_error_lines = 0;
+        log->strength = STRENGTH_NONE;
+        log->code = CODE_OK;
+        log->line[0] = '\0';
+        log->n_line = 0;
 }
 
 void buildlog_done(BuildLog *log)
 {
-        for (unsigned i = 0; i < log->n_errors; i++)
-                free(log->errors[i]);
+        buildlog_forget_errors(log);
         *log = (BuildLog){};
 }
 
@@ -146,6 +170,20 @@ static bool names_missing_tool(const char *line)
         return false;
 }
 
+static bool has_one(const char *line, const char *const *texts, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (strstr(line, texts[i]))
+                        return true;
+        return false;
+}
+
+/* "make[2]: *** [x.o] Error 1" */
+static bool only_follows(const char *line)
+{
+        return startswith(line, "make") && strstr(line, ": *** ");
+}
+
 static bool is_warning(const char *line)
 {
         return strstr(line, "warning:") || startswith(line, "Warning:") || startswith(line, "WARNING:");
@@ -161,9 +199,7 @@ static Code classify_code(const char *line)
                                                         driver */
                 return CODE_DRIVER_TOO_OLD;
         if (strstr(line, ": error: "))
-                for (size_t i = 0; i < ELEMENTSOF(misfits); i++)
-                        if (strstr(line, misfits[i]))
-                                return CODE_DRIVER_TOO_OLD;
+                return has_one(line, misfits, ELEMENTSOF(misfits)) ? CODE_DRIVER_TOO_OLD : _CODE_INVALID;
         return _CODE_INVALID;
 }
 
@@ -177,12 +213,37 @@ static Code classify(BuildStage stage, const char *line)
                 return CODE_OK;
         if (names_missing_tool(line))
                 return CODE_TOOLCHAIN_MISSING;
-        for (size_t i = 0; i < ELEMENTSOF(signs); i++)
-                if (strstr(line, signs[i]))
-                        return stage == BUILD_STAGE_COMPILE ? classify_code(line) : _CODE_INVALID;
-        if (startswith(line, "error: ") || (startswith(line, "make") && strstr(line, ": *** ")))
-                return _CODE_INVALID;
-        return CODE_OK;
+        if (has_one(line, signs, ELEMENTSOF(signs)) || has_one(line, weak_signs, ELEMENTSOF(weak_signs)))
+                return stage == BUILD_STAGE_COMPILE ? classify_code(line) : _CODE_INVALID;
+        return startswith(line, "error: ") || only_follows(line) ? _CODE_INVALID : CODE_OK;
+}
+
+/* Less is stronger. A line of the class that wins is always stronger than those of the others. */
+static unsigned strength(Code code, const char *line)
+{
+        if (code != _CODE_INVALID)
+                return (unsigned)rank(code);
+        if (only_follows(line) && !strstr(line, "No rule to make target"))
+                return STRENGTH_FOLLOWS;
+        if (startswith(line, "error: ") || has_one(line, signs, ELEMENTSOF(signs)))
+                return STRENGTH_ERROR;
+        return STRENGTH_COMPLAINT;
+}
+
+static int keep_telling(BuildLog *log, Code code, const char *line)
+{
+        unsigned found = strength(code, line);
+        int r;
+
+        if (found >= log->strength)
+                return 0;
+        r = str_replace(&log->telling, line);
+        if (r)
+                return err_trace(r);
+        log->strength = found;
+        if (code != _CODE_INVALID)
+                log->code = code;
+        return 0;
 }
 
 static int keep_error(BuildLog *log, const char *line)
@@ -250,6 +311,7 @@ static bool count_object(BuildLog *log, const char *line)
 static int take_line(BuildLog *log, bool *changed)
 {
         Code code;
+        int r;
 
         log->line[log->n_line] = '\0';
         log->n_line = 0;
@@ -268,9 +330,8 @@ static int take_line(BuildLog *log, bool *changed)
         code = classify(log->stage, log->line);
         if (code == CODE_OK)
                 return 0;
-        if (code != _CODE_INVALID && (log->code == CODE_OK || rank(code) < rank(log->code)))
-                log->code = code;
-        return keep_error(log, log->line);
+        r = keep_telling(log, code, log->line);
+        return r ? err_trace(r) : keep_error(log, log->line);
 }
 
 int buildlog_feed(BuildLog *log, const char *data, size_t size, bool *ret_changed)

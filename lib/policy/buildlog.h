@@ -31,6 +31,8 @@ typedef struct BuildLog {
         char module[32];     /* what was compiled last: "nvidia-uvm", "" before the first */
         char *errors[BUILDLOG_ERRORS_MAX];
         unsigned n_errors;                /* kept */
+        char *telling;                    /* the first of the most telling error lines; NULL if none */
+        unsigned strength;                /* of that one; less is stronger */
         unsigned n_error_lines;           /* seen */
         Code code;                        /* of the most telling error line; CODE_OK if none */
         char line[BUILDLOG_LINE_MAX + 1]; /* the unfinished one */
@@ -40,6 +42,13 @@ typedef struct BuildLog {
 
 void buildlog_init(BuildLog *log, BuildStage stage, unsigned n_expected);
 void buildlog_done(BuildLog *log);
+
+/*
+ * The next command begins: what the last one complained of is no error of this
+ * one. A compiler that was only asked for its version, and is not there, must
+ * not explain why another one fails later. What was counted stays.
+ */
+void buildlog_forget_errors(BuildLog *log);
 
 /*
  * Takes the next @size bytes, any split. Bytes that are no printable ASCII are

@@ -260,6 +260,94 @@ START_TEST(test_finish)
 }
 END_TEST
 
+/* Excerpts of builds of drivers that were too old for Linux 7.x. */
+static const struct {
+        const char *text;
+        Code code;
+        const char *telling; /* NULL: no error line */
+} first[] = {
+        /* NVIDIA's conftest tries a tool that is optional, long before the compiler complains. */
+        { " CONFTEST: drm_available\n"
+          "sh: 1: pahole: not found\n"
+          "  CC [M]  nvidia/nv-acpi.o\n"
+          "In file included from common/inc/nv-linux.h:21,\n"
+          "common/inc/nv-mm.h:312:25: error: 'struct vm_area_struct' has no member named '__vm_flags'\n"
+          "common/inc/nv-time.h:145:9: error: implicit declaration of function 'in_irq'\n"
+          "make[4]: *** [scripts/Makefile.build:289: nvidia/nv-acpi.o] Error 1\n",
+                        CODE_DRIVER_TOO_OLD,
+                        "common/inc/nv-mm.h:312:25: error: 'struct vm_area_struct' has no member named '__vm_flags'" },
+        { "sh: 1: pahole: not found\n"
+          "a.c:3:1: error: implicit declaration of function 'strncpy'\n"
+          "common/inc/nv-linux.h:1730:10: fatal error: linux/of_gpio.h: No such file or directory\n"
+          "b.c:9:10: fatal error: linux/other.h: No such file or directory\n",
+                        CODE_HEADER_MISSING,
+                        "common/inc/nv-linux.h:1730:10: fatal error: linux/of_gpio.h: No such file or directory" },
+        /* No class at all: a compiler still tells more than a shell, and a shell more than make. */
+        { "make[2]: *** [x.o] Error 127\n"
+          "sh: 1: pahole: not found\n"
+          "a.c:1:2: error: expected ';' before 'x'\n"
+          "a.c:9:2: error: expected ')' before 'y'\n",
+                        CODE_COMPILE_FAILED, "a.c:1:2: error: expected ';' before 'x'" },
+        { "make[2]: *** [x.o] Error 127\nsh: 1: pahole: not found\n", CODE_COMPILE_FAILED,
+                        "sh: 1: pahole: not found" },
+        { "make[2]: *** [x.o] Error 2\nmake[1]: *** [y] Error 2\n", CODE_COMPILE_FAILED,
+                        "make[2]: *** [x.o] Error 2" },
+        { "make: *** No rule to make target 'x'.  Stop.\n", CODE_COMPILE_FAILED,
+                        "make: *** No rule to make target 'x'.  Stop." },
+        { "sh: 1: pahole: not found\nerror: it broke\n", CODE_COMPILE_FAILED, "error: it broke" },
+        { "all is well\n", CODE_COMPILE_FAILED, NULL },
+};
+
+START_TEST(test_first)
+{
+        _cleanup_(buildlog_done) BuildLog log;
+
+        buildlog_init(&log, BUILD_STAGE_COMPILE, 0);
+        feed(&log, first[_i].text);
+        ck_assert_str_eq(code_to_string(buildlog_code(&log, false)), code_to_string(first[_i].code));
+        if (first[_i].telling)
+                ck_assert_str_eq(log.telling, first[_i].telling);
+        else
+                ck_assert_ptr_null(log.telling);
+}
+END_TEST
+
+/* The line that decided is known even if it came when no more lines were kept. */
+START_TEST(test_first_is_late)
+{
+        _cleanup_(buildlog_done) BuildLog log;
+
+        buildlog_init(&log, BUILD_STAGE_COMPILE, 0);
+        for (int i = 0; i < 2 * BUILDLOG_ERRORS_MAX; i++)
+                feed(&log, "sh: 1: pahole: not found\n");
+        feed(&log, "a.c:1:2: error: unknown type name 'x'\n");
+        ck_assert_str_eq(log.telling, "a.c:1:2: error: unknown type name 'x'");
+        ck_assert_int_eq(log.code, CODE_DRIVER_TOO_OLD);
+}
+END_TEST
+
+/* A compiler that was asked for its version and is not there, then another one that finds an error. */
+START_TEST(test_forget)
+{
+        _cleanup_(buildlog_done) BuildLog log;
+
+        buildlog_init(&log, BUILD_STAGE_COMPILE, 190);
+        feed(&log, " CONFTEST: x\n  CC [M]  nvidia/nv.o\n");
+        feed(&log, "gcc: No such file or directory\nhalf a line");
+        ck_assert_int_eq(buildlog_code(&log, false), CODE_TOOLCHAIN_MISSING);
+        buildlog_forget_errors(&log);
+        ck_assert_uint_eq(log.n_errors + log.n_error_lines, 0);
+        ck_assert_ptr_null(log.telling);
+        ck_assert_int_eq(buildlog_code(&log, false), CODE_COMPILE_FAILED);
+        ck_assert_uint_eq(log.n_objects, 1);
+        feed(&log, "nvidia/os-interface.c:753:5: error: implicit declaration of function 'strncpy'\n");
+        ck_assert_int_eq(buildlog_code(&log, false), CODE_DRIVER_TOO_OLD);
+        ck_assert_str_eq(log.telling,
+                        "nvidia/os-interface.c:753:5: error: implicit declaration of function 'strncpy'");
+}
+END_TEST
+
 UNIT_MAIN("buildlog", UNIT_TEST(test_progress), UNIT_LOOP(test_split, 40), UNIT_TEST(test_progress_steps),
                 UNIT_LOOP(test_failure, ELEMENTSOF(failures)), UNIT_TEST(test_killed),
-                UNIT_TEST(test_bounds), UNIT_TEST(test_finish))
+                UNIT_TEST(test_bounds), UNIT_TEST(test_finish), UNIT_LOOP(test_first, ELEMENTSOF(first)),
+                UNIT_TEST(test_first_is_late), UNIT_TEST(test_forget))
