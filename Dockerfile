@@ -13,11 +13,12 @@ RUN meson setup --prefix=/usr --buildtype=release -Dtests=false -Dsystemunitdir=
     meson install -C /build --no-rebuild --destdir /dest
 
 FROM debian:bookworm-slim
-# gcc to libelf1: a build. kmod: chroot into this root and modprobe is part of the container's contract; so are nsenter and bash.
+# gcc to libelf1: a build. bc to libssl-dev: a kernel source made ready; without pahole (dwarves) it would get another
+# configuration than the kernel has. kmod: chroot into this root and modprobe is part of the container's contract; so are nsenter and bash.
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         libsystemd0 libudev1 libkmod2 libinih1 libjansson4 libssl3 libxxhash0 libarchive13 libcurl4 libblkid1 ca-certificates \
-        gcc make binutils libc6-dev libelf1 kmod bash util-linux && \
+        gcc make binutils libc6-dev libelf1 bc bison dwarves flex libelf-dev libssl-dev kmod bash util-linux && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /dest /
 # "docker run IMAGE init", as the old container was started.

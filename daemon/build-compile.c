@@ -102,7 +102,7 @@ static void copy_source(Build *b)
 
 static void choose_compiler(Build *b)
 {
-        const char *wanted = build_tree(b)->compiler;
+        const char *wanted = b->request.tree->compiler;
         _cleanup_free_ CompilerFact *facts = calloc(strv_length(b->compilers) + 1, sizeof(*facts));
         _cleanup_free_ char *why = NULL;
         CompilerChoice choice;
@@ -136,7 +136,7 @@ static void choose_compiler(Build *b)
                         str_replace(&b->compiler_text, facts[choice.index].text) < 0)
                 build_fatal(b, -ENOMEM, "compiler");
         else
-                copy_source(b);
+                b->compiler_done(b);
 }
 
 static void ask_next_compiler(Build *b);
@@ -184,18 +184,27 @@ static void ask_next_compiler(Build *b)
         }
 }
 
-void build_run_compile(Build *b)
+void build_choose_compiler(Build *b, void (*done)(Build *b))
 {
         int r;
 
-        if (b->request.source->folder && !b->is_unpacked) {
-                build_run_unpack(b, build_run_compile);
+        b->compiler_done = done;
+        if (b->compiler) {
+                done(b);
                 return;
         }
-
-        r = compiler_candidates(build_tree(b)->compiler, b->request.config->build_compiler, &b->compilers);
+        r = compiler_candidates(b->request.tree->compiler, b->request.config->build_compiler, &b->compilers);
         if (r)
                 build_fatal(b, r, "compiler");
         else
                 ask_next_compiler(b);
+}
+
+void build_run_compile(Build *b)
+{
+        if (b->request.source->folder && !b->is_unpacked) {
+                build_run_unpack(b, build_run_compile);
+                return;
+        }
+        build_choose_compiler(b, copy_source);
 }

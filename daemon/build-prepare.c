@@ -12,7 +12,8 @@
  * and no space; "make mrproper" in the copy removes links, not files.
  *
  * No question can be asked: olddefconfig gives every new option its default,
- * stdin is /dev/null for all children. What is new is listed in the log.
+ * stdin is /dev/null for all children. What is new is listed in the log. What
+ * it changed ends the stage if modules might not fit the kernel (build-kconfig.c).
  */
 
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static void run_make(Build *b, PrepareStep which, BuildStepLine line, BuildStepD
                 .source = source,
                 .output = output,
                 .release = b->request.kernel->release,
-                .compiler = b->request.config->build_compiler,
+                .compiler = b->compiler,
                 .jobs = b->jobs,
         };
         RecipeStep step = {};
@@ -133,7 +134,7 @@ static void on_modules_prepare(Build *b, const JobResult *result)
 
 static void on_olddefconfig(Build *b, const JobResult *result)
 {
-        if (!build_step_failed(b, result))
+        if (!build_step_failed(b, result) && !build_config_changed(b))
                 run_make(b, PREPARE_MODULES, NULL, on_modules_prepare);
 }
 
@@ -218,7 +219,7 @@ static int write_inputs(Build *b)
         return err_trace(root_write_file(b->request.root, symvers, text, size, 0644));
 }
 
-void build_run_prepare(Build *b)
+static void prepare(Build *b)
 {
         const TreeFacts *t = b->request.tree;
         int r;
@@ -237,4 +238,10 @@ void build_run_prepare(Build *b)
                 build_run_farm(b, clean_copy);
         else
                 list_new(b);
+}
+
+/* With the compiler that will compile the modules: which options there are depends on it. */
+void build_run_prepare(Build *b)
+{
+        build_choose_compiler(b, prepare);
 }

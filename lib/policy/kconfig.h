@@ -51,20 +51,6 @@ bool kconfig_enabled(const Kconfig *config, const char *name);
 bool kconfig_names(const Kconfig *config, const char *name);
 
 /*
- * The symbols that @b names and @a does not, as "CONFIG_NAME=value" or
- * "# CONFIG_NAME is not set", for the log. The vector is the caller's; at most
- * @max entries, @ret_n is the full number. Returns 0 or a negative errno.
- */
-int kconfig_new_symbols(const Kconfig *a, const Kconfig *b, size_t max, char ***ret, size_t *ret_n);
-
-/*
- * The symbols that both name with different values, as "CONFIG_NAME: y, not m"
- * (@a's value first). Symbols that only describe the toolchain (CC_*, GCC_*,
- * AS_*, LD_*, ...) are left out. Otherwise as kconfig_new_symbols().
- */
-int kconfig_differences(const Kconfig *a, const Kconfig *b, size_t max, char ***ret, size_t *ret_n);
-
-/*
  * One line of "make listnewconfig": "CONFIG_NAME=value" with the value that
  * the symbol will take. Both strings are the caller's.
  *

@@ -316,11 +316,16 @@ static int add_candidate(const Root *root, TreeFactsList *l, struct stat *seen, 
         return 0;
 }
 
+/*
+ * Not below /proc/1/root, where a container sees the host's files: make
+ * resolves the link to "/" and would build in the container's own directory of
+ * that name.
+ */
 int treefacts_search(const Root *root, const char *configured, const char *release, TreeFactsList *ret)
 {
         static const char *const formats[] = { "lib/modules/%s/build", "usr/src/linux-%s",
                 "usr/src/linux-headers-%s", "usr/src/linux", "usr/lib64/modules/%s/build",
-                "lib/modules/%s/source" };
+                "lib/modules/%s/source", "usr/lib/modules/%s/build" };
         _cleanup_(tree_facts_list_done) TreeFactsList l = {};
         struct stat seen[ELEMENTSOF(formats)];
         int r;

@@ -20,8 +20,8 @@ int treefacts_read(const Root *root, const char *path, TreeFacts *ret);
 /*
  * Reads every tree that exists, in the order of the search: lib/modules/R/build,
  * usr/src/linux-R, usr/src/linux-headers-R, usr/src/linux,
- * usr/lib64/modules/R/build, lib/modules/R/source; the same directory under two
- * names counts once. With a @configured path (may be NULL) only that one is
+ * usr/lib64/modules/R/build, lib/modules/R/source, usr/lib/modules/R/build; the
+ * same directory under two names counts once. With a @configured path (may be NULL) only that one is
  * looked at: an explicit choice is never silently replaced.
  * An empty list is no error. Returns 0 or a negative errno.
  */

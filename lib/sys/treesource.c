@@ -82,21 +82,6 @@ static int source_from_makefile(const Root *root, const char *tree, char **ret)
         return 0;
 }
 
-/* The physical path of an open directory, as the kernel knows it. */
-static int physical_path(int fd, char **ret)
-{
-        char link[64], text[PATH_MAX];
-        ssize_t n;
-
-        /* Our own descriptor, not a file of the machine: no Root here. */
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, text, sizeof(text) - 1);
-        if (n < 0)
-                return err_origin(-errno);
-        *ret = strndup(text, (size_t)n);
-        return *ret ? 0 : err_origin(-ENOMEM);
-}
-
 /*
  * Replaces *@path by the same directory without links and ".." in it. Make and
  * the shell scripts of a build take "build/../x" by its text where "build" is a
@@ -112,9 +97,9 @@ static int make_physical(const Root *root, char **path)
         r = root_open(root, *path, O_PATH | O_DIRECTORY, &fd);
         if (r)
                 return r < 0 ? err_trace(r) : 0;
-        r = physical_path(root->fd, &base);
+        r = fd_path(root->fd, &base);
         if (r == 0)
-                r = physical_path(fd, &text);
+                r = fd_path(fd, &text);
         if (r)
                 return err_trace(r);
 

@@ -18,6 +18,10 @@ static const char *const configs[] = {
         "usr/lib/modules/%s/config",
         "lib/modules/%s/config",
         "lib/modules/%s/build/.config",
+        "proc/1/root/boot/config-%s",
+        "proc/1/root/usr/boot/config-%s",
+        "proc/1/root/usr/lib/modules/%s/config",
+        "proc/1/root/usr/lib/modules/%s/build/.config",
 };
 
 static const char *const symvers[] = {
@@ -29,6 +33,12 @@ static const char *const symvers[] = {
         "usr/lib/modules/%s/symvers.xz",
         "lib/modules/%s/symvers.gz",
         "lib/modules/%s/symvers.xz",
+        "usr/lib/modules/%s/build/Module.symvers",
+        "proc/1/root/usr/lib/modules/%s/build/Module.symvers",
+        "proc/1/root/boot/symvers-%s",
+        "proc/1/root/boot/symvers-%s.gz",
+        "proc/1/root/usr/lib/modules/%s/symvers.gz",
+        "proc/1/root/usr/lib/modules/%s/symvers.xz",
 };
 
 /* Takes @path if it can be read; anything else than a readable file is passed over. */
@@ -39,6 +49,9 @@ static int try_config(const Root *root, const char *path, TreeFacts *t)
         r = packedfile_read(root, path, KCONFIG_SIZE_MAX, &t->config, &t->config_size);
         if (r == 0)
                 r = str_replace(&t->config_from, path);
+        /* The root of another process is not for everybody, not even for root in every container. */
+        if (r == -EACCES || r == -EPERM || r == -ELOOP || r == -EXDEV)
+                return 0;
         return r < 0 ? err_trace(r) : 0;
 }
 

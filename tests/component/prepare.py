@@ -79,6 +79,92 @@ def nothing_new(m):
     prepared(m, (), KERNEL, BUILD)
 
 
+def put_olddefconfig(m, script):
+    """olddefconfig does this to the .config in $(O) as well."""
+    m.put(f"{KERNEL}/Makefile", m.get(f"{KERNEL}/Makefile").replace(
+        "&& rm $(O)/.new\n", f"&& rm $(O)/.new\n\t@{script}\n"))
+
+
+def put_kernel_config(m, base):
+    m.put_config(base, "CONFIG_ALPHA=y\nCONFIG_BETA=m\nCONFIG_GAMMA=\"x\"\n# CONFIG_DELTA is not set\n"
+                       "CONFIG_CC_HAS_X=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_DEBUG_INFO_BTF_MODULES=y\n"
+                       "CONFIG_PAHOLE_VERSION=124\n# CONFIG_SCHED_CLASS_EXT is not set\n")
+
+
+DROP_BTF = "sed -i -e /BTF/d -e /SCHED_CLASS_EXT/d -e s/VERSION=124/VERSION=0/ $(O)/.config"
+
+
+@story("tools that change the kernel's configuration: refused before anything is compiled, by option and cause", tree=False)
+def changed(m):
+    base = put_source(m)
+    put_kernel_config(m, base)
+    put_olddefconfig(m, DROP_BTF)
+    d = m.start()
+    check_equal(d.wait(), 65, f"exit status, {d.log()}")
+    log = d.log()
+    check("[kernel-config-changed]" in log and "olddefconfig: DEBUG_INFO_BTF, DEBUG_INFO_BTF_MODULES." in log, log)
+    check("Cause: pahole is not installed (package dwarves)." in log, log)
+    check("  DEBUG_INFO_BTF: y, now n\n" in log and "  DEBUG_INFO_BTF_MODULES: y, now n\n" in log, log)
+    check("SCHED_CLASS_EXT" not in log, "what was not set and is not there any more is the same")
+    check_equal((m.compiled(), m.builds(), m.staging()), (0, [], []), "compiler runs, builds, staging")
+    check("modules_prepare" not in m.get(f"{STORE}/failed-build.log"), "modules_prepare is not run")
+
+
+@story("the same, and wanted: a warning with the options, and a build", tree=False)
+def changed_ignored(m):
+    base = put_source(m)
+    put_kernel_config(m, base)
+    put_olddefconfig(m, DROP_BTF)
+    d = m.start("--set=Build.IgnoreConfigChanges=yes")
+    d.wait_ready()
+    check("  DEBUG_INFO_BTF: y, now n\n" in d.log() and "(IgnoreConfigChanges=yes)" in d.log(), d.log())
+    d.stop()
+    m.check_gone()
+
+
+@story("a change that only describes the tools: logged, and nothing else", tree=False)
+def described(m):
+    base = put_source(m)
+    put_kernel_config(m, base)
+    put_olddefconfig(m, "sed -i -e /CC_HAS_X/d $(O)/.config; echo CONFIG_CC_HAS_Y=y >>$(O)/.config; "
+                        "echo CONFIG_HIDDEN=y >>$(O)/.config")
+    d = m.start()
+    d.wait_ready()
+    log = d.log()
+    check("in 2 options that describe the tools: CC_HAS_X, CC_HAS_Y." in log, log)
+    check("in 1 options that it does not name: HIDDEN." in log, log)
+    check("now n" not in log and "changed" not in log, log)
+    d.stop()
+    m.check_gone()
+
+
+@story("olddefconfig leaves no configuration: that is an error of ours or of the machine, not a fitting tree", tree=False)
+def no_result(m):
+    put_source(m)
+    put_olddefconfig(m, "rm $(O)/.config")
+    d = m.start()
+    check_equal(d.wait(), 70, f"exit status, {d.log()}")
+    check("comparing the kernel's configuration" in d.log(), d.log())
+    check_equal((m.compiled(), m.staging()), (0, []), "compiler runs, staging")
+
+
+@story("a source is prepared with the kernel's own compiler; with none like it, it is not prepared", tree=False)
+def compiler(m):
+    base = put_source(m)
+    put_olddefconfig(m, "echo CC is $(CC)")
+    name = f"gcc-{os.popen('gcc -dumpversion').read().split('.')[0].strip()}"
+    own = m.get(f"{base}/.config")
+    if shutil.which(name):
+        m.put(f"{base}/.config", own.replace('TEXT="gcc ', f'TEXT="{name} '))
+        check(f"CC is {name}" in prepared(m, NAMES, KERNEL), "the compiler that make was given")
+        shutil.rmtree(m.path(f"{STORE}/builds"))
+    m.put(f"{base}/.config", own.replace(own.splitlines()[0], 'CONFIG_CC_VERSION_TEXT="gcc-77 (Fixture) 77.1.0"'))
+    d = m.start()
+    check_equal(d.wait(), 28, f"exit status, {d.log()}")
+    check("[compiler-mismatch]" in d.log() and "gcc-77 (Fixture) 77.1.0" in d.log(), d.log())
+    check("olddefconfig" not in m.get(f"{STORE}/failed-build.log"), "it is not prepared")
+
+
 @story("hundreds of new options: 200 are shown, the number is right", tree=False)
 def many(m):
     put_source(m)

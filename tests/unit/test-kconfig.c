@@ -100,45 +100,6 @@ START_TEST(test_bounds)
 }
 END_TEST
 
-START_TEST(test_new_symbols)
-{
-        _cleanup_(kconfig_freep) Kconfig *a = parse("CONFIG_SMP=y\n# CONFIG_OLD is not set\n");
-        _cleanup_(kconfig_freep) Kconfig *b = parse("CONFIG_SMP=n\nCONFIG_NEW=y\nCONFIG_TEXT=\"x y\"\n"
-                                                    "# CONFIG_OLD is not set\n# CONFIG_UNSET is not set\n");
-        _cleanup_strv_ char **l = NULL, **few = NULL, **none = NULL;
-        size_t n = 0;
-
-        ck_assert_int_eq(kconfig_new_symbols(a, b, 10, &l, &n), 0);
-        ck_assert_uint_eq(n, 3);
-        ck_assert_str_eq(l[0], "CONFIG_NEW=y");
-        ck_assert_str_eq(l[1], "CONFIG_TEXT=x y");
-        ck_assert_str_eq(l[2], "# CONFIG_UNSET is not set");
-        ck_assert_int_eq(kconfig_new_symbols(a, b, 1, &few, &n), 0);
-        ck_assert_uint_eq(strv_length(few), 1);
-        ck_assert_uint_eq(n, 3);
-        ck_assert_int_eq(kconfig_new_symbols(b, a, 10, &none, NULL), 0);
-        ck_assert_ptr_null(none);
-}
-END_TEST
-
-START_TEST(test_differences)
-{
-        _cleanup_(kconfig_freep) Kconfig *a = parse(
-                        "CONFIG_SMP=y\nCONFIG_GCC_VERSION=120200\nCONFIG_DRM=m\nCONFIG_A=y\n"
-                        "CONFIG_CC_VERSION_TEXT=\"gcc-12\"\nCONFIG_SAME=y\n");
-        _cleanup_(kconfig_freep) Kconfig *b = parse(
-                        "# CONFIG_SMP is not set\nCONFIG_GCC_VERSION=130100\nCONFIG_DRM=y\n"
-                        "CONFIG_CC_VERSION_TEXT=\"gcc-13\"\nCONFIG_SAME=y\nCONFIG_B=y\n");
-        _cleanup_strv_ char **l = NULL;
-        size_t n = 0;
-
-        ck_assert_int_eq(kconfig_differences(a, b, 10, &l, &n), 0);
-        ck_assert_uint_eq(n, 2);
-        ck_assert_str_eq(l[0], "CONFIG_DRM: m, not y");
-        ck_assert_str_eq(l[1], "CONFIG_SMP: y, not n");
-}
-END_TEST
-
 /* What "make listnewconfig" says between make's own lines. */
 START_TEST(test_listnew)
 {
@@ -158,5 +119,4 @@ START_TEST(test_listnew)
 END_TEST
 
 UNIT_MAIN("kconfig", UNIT_TEST(test_lookup), UNIT_TEST(test_names), UNIT_TEST(test_refused),
-                UNIT_TEST(test_bounds), UNIT_TEST(test_new_symbols), UNIT_TEST(test_differences),
-                UNIT_TEST(test_listnew))
+                UNIT_TEST(test_bounds), UNIT_TEST(test_listnew))
