@@ -2,7 +2,8 @@
 
 /*
  * LINK and PUBLISH. nvidia.ko and nvidia-modeset.ko are made of NVIDIA's core
- * object and the interface that was compiled here; the other modules come whole
+ * object and the interface that was compiled here, after objtool if the kernel
+ * wants that (build-objtool.c); the other modules come whole
  * from make. Everything that belongs to the build is then moved to
  * staging/build, a draft of the manifest is written there, and the worker seals
  * it: digests, vermagic check, fsync, rename into the store.
@@ -13,6 +14,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "build-internal.h"
+#include "policy/objtool.h"
 #include "sys/digest.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
@@ -72,10 +74,20 @@ static int make_link_step(Build *b, const RecipeModule *m, RecipeStep *ret)
         return err_trace(recipe_link(&in, ret));
 }
 
+static void link_module(Build *b)
+{
+        RecipeStep step = {};
+        int r = make_link_step(b, &b->modules.items[b->module_at], &step);
+
+        if (r)
+                build_fatal(b, r, "ld");
+        else
+                build_step(b, &step, NULL, on_linked);
+}
+
 static void link_next(Build *b)
 {
         const RecipeModule *m;
-        RecipeStep step = {};
         int r;
 
         for (; b->module_at < b->modules.n; b->module_at++) {
@@ -89,12 +101,7 @@ static void link_next(Build *b)
                 }
                 if (!m->interface)
                         continue;
-
-                r = make_link_step(b, m, &step);
-                if (r)
-                        build_fatal(b, r, "ld");
-                else
-                        build_step(b, &step, NULL, on_linked);
+                build_run_objtool(b, m->interface, link_module);
                 return;
         }
 
@@ -182,6 +189,8 @@ static int fill_draft(Build *b, BuildManifest *m)
                 r = add_input(b, m, tree->path, "Module.symvers");
         if (r == 0)
                 r = add_input(b, m, tree->path, tree->lds);
+        if (r == 0 && b->objtool_used)
+                r = add_input(b, m, tree->path, OBJTOOL_PROGRAM);
         if (r == 0 && b->source_digest)
                 r = build_manifest_add_input(m, MANIFEST_SOURCE_INPUT, b->source_digest);
         if (r == 0)

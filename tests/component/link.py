@@ -141,7 +141,7 @@ def nothing(m):
     worker_check(m, TREE_MISSING, "there is no such kernel tree", tree=m.path("nowhere"))
     with open(m.path("m/nvidia.ko"), "wb") as f:
         f.write(b"\x7fELF and nothing more")
-    worker_check(m, LINK_FAILED, "nvidia.ko is no kernel module")
+    worker_check(m, LINK_FAILED, "nvidia.ko is no kernel module, or a damaged module file")
     os.unlink(m.path("m/nvidia.ko"))
     os.symlink(m.path("m/nvidia-drm.ko"), m.path("m/nvidia.ko"))
     check(worker_check(m, 70)["detail"][0].endswith("Too many levels of symbolic links"), "a symlink is not followed")

@@ -36,7 +36,7 @@ warnings() {
         dmesg | grep -c 'WARNING:.*sysfs_remove_group' || true
 }
 
-# All others; a driver that is loaded on 6.12 has one ("unpatched return thunk").
+# All others.
 complaints() {
         dmesg | grep -E 'WARNING:|BUG:|Oops' | grep -vc sysfs_remove_group || true
 }
