@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "build-internal.h"
 #include "helper.h"
+#include "kept.h"
+#include "sys/lockfile.h"
 
 int build_lock_tree(Build *b)
 {
@@ -31,6 +33,9 @@ int build_lock_tree(Build *b)
         r = root_open(b->request.root, kept, O_RDONLY | O_DIRECTORY, &b->tree_lock);
         if (r)
                 return r < 0 ? err_trace(r) : err_origin(-ENOENT);
+        /* One of an older version: whoever can open it can lock it against us. */
+        if (lockfile_is_open_to_others(b->tree_lock) && fchmod(b->tree_lock, KEPT_MODE) < 0)
+                return err_origin(-errno);
         return flock(b->tree_lock, LOCK_SH | LOCK_NB) < 0 ? err_origin(-errno) : 0;
 }
 

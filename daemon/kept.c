@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "kept.h"
 #include "sys/digest.h"
+#include "sys/lockfile.h"
 #include "sys/store.h"
 
 int kept_list(const Root *root, const char *store, const char *release, char ***ret)
@@ -52,6 +53,9 @@ int kept_retire(const Root *root, const char *store, const char *directory)
         r = root_open(root, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd);
         if (r)
                 return r < 0 ? err_trace(r) : 0;
+        /* One of an older version: whoever can open it can keep it from being retired. */
+        if (lockfile_is_open_to_others(fd) && fchmod(fd, KEPT_MODE) < 0)
+                return err_origin(-errno);
         /* Given back when this returns: it has another place then. */
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? KEPT_E_IN_USE : err_origin(-errno);

@@ -16,6 +16,9 @@ int kept_list(const Root *root, const char *store, const char *release, char ***
 int kept_read_origin(const Root *root, const char *directory, KeptOrigin *ret);
 int kept_read_files(const Root *root, const char *directory, KeptFiles *ret, char ret_xxh64[static 17]);
 
+/* Of the directory of a kept tree, which is locked: others find what is in it by name and cannot open it. */
+#define KEPT_MODE 0711
+
 enum {
         _KEPT_E_SUCCESS,
         KEPT_E_IN_USE, /* somebody builds in it */

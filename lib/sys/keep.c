@@ -15,7 +15,10 @@
 #include "sys/keep.h"
 #include "sys/lockfile.h"
 
-enum { LOCK_ATTEMPTS = 16 };
+enum {
+        LOCK_ATTEMPTS = 16,
+        FDINFO_MAX = 4096,
+};
 
 /* Names are checked when the configuration is read, and have no colon; here they are only put together. */
 typedef char EntryName[64];
@@ -33,12 +36,15 @@ int keep_open_directory(const Root *root, int *ret_fd)
 
         r = root_mkdirs(root, "run/nvidia-driverd", 0755);
         if (r == 0)
-                r = root_mkdirs(root, KEEP_DIRECTORY, 0755);
+                r = root_mkdirs(root, KEEP_DIRECTORY, 0700);
         if (r)
                 return err_trace(r);
         r = root_open(root, KEEP_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd);
         if (r)
                 return r < 0 ? err_trace(r) : err_fold(r);
+        /* One of an older version: whoever can reach a file can have it open, in a way. */
+        if (fchmod(fd, 0700) < 0)
+                return err_origin(-errno);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }
@@ -49,6 +55,8 @@ int keep_list(const Root *root, char ***ret)
         int r;
 
         r = root_list(root, KEEP_DIRECTORY, &entries);
+        if (r == -EACCES)
+                return 0; /* only root may know */
         if (r)
                 return r < 0 ? err_trace(r) : 0;
         STRV_FOREACH (e, entries) {
@@ -137,6 +145,18 @@ int keep_find(int directory_fd, const char *name, pid_t *ret_pid, int *ret_pidfd
         return 0;
 }
 
+/* O_PATH needs no right to the file, so it makes nobody part of a service. */
+static bool is_path_only(const Root *proc, const char *pid, const char *number)
+{
+        _cleanup_free_ char *path = str_format("proc/%s/fdinfo/%s", pid, number), *text = NULL;
+        const char *flags;
+
+        if (!path || root_read_file(proc, path, FDINFO_MAX, &text, NULL) != 0)
+                return false;
+        flags = strstr(text, "flags:");
+        return flags && (strtoul(flags + strlen("flags:"), NULL, 8) & O_PATH);
+}
+
 static bool has_open(const Root *proc, const char *pid, const struct stat *wanted)
 {
         _cleanup_free_ char *path = str_format("proc/%s/fd", pid);
@@ -149,7 +169,8 @@ static bool has_open(const Root *proc, const char *pid, const struct stat *wante
                 struct stat st;
 
                 if (e->d_name[0] != '.' && fstatat(dirfd(directory), e->d_name, &st, 0) == 0 &&
-                                st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino)
+                                st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino &&
+                                !is_path_only(proc, pid, e->d_name))
                         return true;
         }
         return false;

@@ -30,11 +30,11 @@ enum {
         KEEP_E_HIDDEN, /* a keeper lives in another pid namespace */
 };
 
-/* Makes the directory. Everybody may see the names in it, the files are root's. Returns 0 or a negative
- * errno. */
+/* Makes the directory, which is root's alone. Returns 0 or a negative errno. */
 int keep_open_directory(const Root *root, int *ret_fd);
 
-/* Names of services that there are traces of. Returns 0 or a negative errno; no directory means none. */
+/* Names of services that there are traces of. Returns 0 or a negative errno; no directory, or one that the
+ * caller may not read, means none. */
 int keep_list(const Root *root, char ***ret);
 
 /*
@@ -51,7 +51,8 @@ int keep_lock(int directory_fd, const char *name, int *ret_fd);
  */
 int keep_find(int directory_fd, const char *name, pid_t *ret_pid, int *ret_pidfd);
 
-/* The processes that have the lock file open. For a program that may block: it walks /proc. */
+/* The processes that have the lock file open, other than by O_PATH. For a program that may block: it walks
+ * /proc. */
 int keep_family(int directory_fd, const char *name, const Root *proc, pid_t **ret_pids, size_t *ret_n);
 
 /*

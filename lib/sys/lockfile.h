@@ -18,5 +18,15 @@
  */
 int lockfile_open(int directory_fd, const char *name, int flags, mode_t mode, int *ret_fd);
 
+/*
+ * Opens a file that only root can open, and makes it if need be: whoever can
+ * open a file can lock it. An older one that others may open loses that mode
+ * first. Returns as lockfile_open().
+ */
+int lockfile_open_private(int directory_fd, const char *name, int *ret_fd);
+
+/* Whether others may open the file or directory behind @fd, so that a lock on it may be anybody's. */
+bool lockfile_is_open_to_others(int fd);
+
 /* Whether @name still leads to the file behind @fd. */
 bool lockfile_is_named(int directory_fd, const char *name, int fd);

@@ -39,7 +39,8 @@ int sharedstore_open(const Root *root, const char *directory, int *ret_fd)
 
 static bool may_be_build(const char *name)
 {
-        return *name != '.' && !streq(name, STORE_STAGING) && !streq(name, STORE_GOOD);
+        return *name != '.' && !streq(name, STORE_STAGING) && !streq(name, STORE_GOOD) &&
+               !streq(name, STORE_DAMAGED);
 }
 
 int sharedstore_names(int fd, char ***ret)

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/clock.h"
+#include "sys/lockfile.h"
 #include "sys/storelock.h"
 
 enum { POLL_MSEC = 100 };
@@ -23,10 +24,9 @@ int storelock_acquire(const Root *root, const char *directory, int *ret_fd, pid_
                 r = root_open(root, directory, O_RDONLY | O_DIRECTORY, &above);
         if (r)
                 return r < 0 ? err_trace(r) : err_fold(r);
-        /* O_NONBLOCK: should it be a FIFO, nobody waits for a reader. */
-        fd = openat(above, STORE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return err_origin(-errno);
+        r = lockfile_open_private(above, STORE_LOCK, &fd);
+        if (r)
+                return err_trace(r);
 
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
                 if (errno != EWOULDBLOCK)

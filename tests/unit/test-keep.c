@@ -234,6 +234,42 @@ START_TEST(test_directory_is_a_link)
 }
 END_TEST
 
-UNIT_MAIN("keep", UNIT_TEST(test_keeper_is_found), UNIT_TEST(test_numbers_are_not_believed),
-                UNIT_TEST(test_family), UNIT_TEST(test_record), UNIT_TEST(test_output),
-                UNIT_TEST(test_intruders), UNIT_TEST(test_directory_is_a_link))
+/* Somebody who has the file open without a right to it is no part of the service, and would be killed as
+ * one. */
+START_TEST(test_stranger)
+{
+        _cleanup_fixture_ Fixture f;
+        _cleanup_free_ pid_t *pids = NULL;
+        int ends[2], lock = -EBADF;
+        struct stat st;
+        size_t n = 1;
+        pid_t stranger;
+        char c;
+
+        fixture_init(&f);
+        ck_assert_int_eq(fstat(f.directory, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, 0700);
+        ck_assert_int_eq(keep_lock(f.directory, "one", &lock), 0);
+        ck_assert_int_eq(pipe(ends), 0);
+        stranger = fork();
+        if (stranger == 0) {
+                safe_close(lock);
+                if (openat(f.directory, "one:lock", O_PATH) < 0 || write(ends[1], "x", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        (void)pause();
+        }
+        ck_assert_int_eq(read(ends[0], &c, 1), 1);
+        ck_assert_int_eq(keep_family(f.directory, "one", f.proc, &pids, &n), 0);
+        ck_assert_uint_eq(n, 0);
+        ck_assert_int_eq(kill(stranger, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(stranger, NULL, 0), stranger);
+        safe_close(lock);
+        safe_close(ends[0]);
+        safe_close(ends[1]);
+}
+END_TEST
+
+UNIT_MAIN("keep", UNIT_TEST(test_stranger), UNIT_TEST(test_keeper_is_found),
+                UNIT_TEST(test_numbers_are_not_believed), UNIT_TEST(test_family), UNIT_TEST(test_record),
+                UNIT_TEST(test_output), UNIT_TEST(test_intruders), UNIT_TEST(test_directory_is_a_link))

@@ -125,11 +125,119 @@ START_TEST(test_replaced)
 
         ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
         tmproot_rm(&t, PIDLOCK_PATH);
-        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), 0);
+        /* The lock does not hang on it. */
+        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), PIDLOCK_E_HELD);
+        ck_assert_int_eq(other, 1);
+        tmproot_write(&t, PIDLOCK_PATH, "somebody's\n");
         pidlock_release(lock);
+        assert_content(&t, "somebody's\n");
+        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), 0);
         assert_content(&t, "2\n");
         pidlock_release(second);
         ck_assert(!root_exists(t.root, PIDLOCK_PATH));
+}
+END_TEST
+
+static const char *const removed[] = { PIDLOCK_PATH, PIDLOCK_DIRECTORY "/" PIDLOCK_LOCK_NAME,
+        PIDLOCK_DIRECTORY };
+
+START_TEST(test_restore)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL, *second = NULL;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        ck_assert_int_eq(pidlock_restore(t.root, lock, &other), 0);
+        tmproot_rm(&t, removed[_i]);
+        ck_assert_int_eq(pidlock_restore(t.root, lock, &other), PIDLOCK_E_RESTORED);
+        ck_assert_int_eq(pidlock_restore(t.root, lock, &other), 0);
+        assert_content(&t, "1\n");
+        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), PIDLOCK_E_HELD);
+        pidlock_release(lock);
+        ck_assert(!root_exists(t.root, PIDLOCK_PATH));
+        ck_assert(!root_exists(t.root, PIDLOCK_DIRECTORY "/" PIDLOCK_LOCK_NAME));
+}
+END_TEST
+
+/* All of it was removed, and another one was faster than we. */
+START_TEST(test_restore_too_late)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        PidLock *lock = NULL, *second = NULL;
+        pid_t other = -1;
+
+        ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
+        tmproot_rm(&t, PIDLOCK_DIRECTORY);
+        ck_assert_int_eq(pidlock_acquire(t.root, 2, &second, &other), 0);
+        ck_assert_int_eq(pidlock_restore(t.root, lock, &other), PIDLOCK_E_HELD);
+        ck_assert_int_eq(other, 2);
+        pidlock_release(lock);
+        assert_content(&t, "2\n");
+        pidlock_release(second);
+}
+END_TEST
+
+/* A lock on a file that everybody may read: nobody's does not count, whatever number the file has. */
+static const struct {
+        bool root; /* who has it locked */
+        bool by_child_of_dead;
+        bool names_us;
+        int expected;
+} lockers[] = {
+        { false, false, false, 0 },
+        { false, false, true, 0 },
+        { false, true, false, 0 },
+        { true, false, false, PIDLOCK_E_HELD },
+        { true, true, true, PIDLOCK_E_HELD }, /* flock(1) for a shell that lives */
+        { true, true, false, 0 },
+};
+
+static void lock_and_wait(TmpRoot *t, bool root, bool by_child_of_dead, int ready)
+{
+        int fd;
+
+        if (!root && (setgid(65534) < 0 || setuid(65534) < 0))
+                _exit(1);
+        if (root_open(t->root, PIDLOCK_PATH, O_RDONLY, &fd) != 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+                _exit(2);
+        if (by_child_of_dead && fork() != 0)
+                _exit(0);
+        if (write(ready, "x", 1) != 1)
+                _exit(3);
+        (void)pause();
+}
+
+START_TEST(test_lockers)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        char number[32] = "", c;
+        PidLock *lock = NULL;
+        pid_t other = -1, group;
+        int ready[2], status;
+
+        if (geteuid() != 0)
+                return;
+        (void)snprintf(number, sizeof(number), "%d\n", lockers[_i].names_us ? (int)getpid() : 4194303);
+        tmproot_write(&t, PIDLOCK_PATH, number);
+        ck_assert_int_eq(pipe(ready), 0);
+        group = fork();
+        if (group == 0) {
+                (void)setpgid(0, 0);
+                lock_and_wait(&t, lockers[_i].root, lockers[_i].by_child_of_dead, ready[1]);
+                _exit(4);
+        }
+        (void)setpgid(group, group);
+        ck_assert_int_eq(read(ready[0], &c, 1), 1);
+        if (lockers[_i].by_child_of_dead)
+                ck_assert_int_eq(waitpid(group, &status, 0), group);
+        ck_assert_int_eq(pidlock_acquire(t.root, 77, &lock, &other), lockers[_i].expected);
+        if (lockers[_i].expected == 0)
+                assert_content(&t, "77\n");
+        pidlock_release(lock);
+        (void)kill(-group, SIGKILL);
+        if (!lockers[_i].by_child_of_dead)
+                ck_assert_int_eq(waitpid(group, &status, 0), group);
 }
 END_TEST
 
@@ -223,10 +331,11 @@ START_TEST(test_cannot_write)
 
                 (void)signal(SIGXFSZ, SIG_IGN);
                 (void)setrlimit(RLIMIT_FSIZE, &none);
-                _exit(pidlock_acquire(t.root, 1, &lock, &other) == -EIO && !lock ? 0 : 1);
+                _exit(pidlock_acquire(t.root, 1, &lock, &other) == -EFBIG && !lock ? 0 : 1);
         }
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_int_eq(status, 0);
+        ck_assert(!root_exists(t.root, PIDLOCK_PATH)); /* not left behind empty */
         ck_assert_int_eq(pidlock_acquire(t.root, 1, &lock, &other), 0);
         pidlock_release(lock);
 }
@@ -259,5 +368,7 @@ END_TEST
 
 UNIT_MAIN("pidlock", UNIT_TEST(test_life), UNIT_TEST(test_held), UNIT_TEST(test_dying),
                 UNIT_LOOP(test_held_by_another_program, ELEMENTSOF(foreign)), UNIT_TEST(test_stale),
-                UNIT_TEST(test_replaced), UNIT_TEST(test_directory_gone), UNIT_TEST(test_race),
-                UNIT_TEST(test_not_a_file), UNIT_TEST(test_no_directory), UNIT_TEST(test_cannot_write))
+                UNIT_TEST(test_replaced), UNIT_LOOP(test_restore, ELEMENTSOF(removed)),
+                UNIT_TEST(test_restore_too_late), UNIT_LOOP(test_lockers, ELEMENTSOF(lockers)),
+                UNIT_TEST(test_directory_gone), UNIT_TEST(test_race), UNIT_TEST(test_not_a_file),
+                UNIT_TEST(test_no_directory), UNIT_TEST(test_cannot_write))
