@@ -4,23 +4,33 @@
  * One entry, one sentence. With the journal behind stderr (systemd sets
  * JOURNAL_STREAM to its device and inode) entries carry fields and a message
  * id; otherwise, in a container or a test, they are plain lines. Never both.
+ *
+ * Whoever should read them may have stopped, and the loop does not wait for
+ * that: what is not taken at once is dropped and counted, and the next entry that
+ * is taken says how many are missing.
  */
 
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <systemd/sd-journal.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "log.h"
+#include "sys/journal.h"
 
 struct Log {
         char *name;
         int max_level;
-        bool to_journal;
+        Journal *journal; /* NULL: plain lines */
         char **fields;
+        unsigned dropped; /* entries since the last one that was taken */
 };
+
+enum { TEXT_MAX = 4000 }; /* with the name it is still within PIPE_BUF: all or nothing */
 
 static bool stderr_is_journal(void)
 {
@@ -37,7 +47,16 @@ static bool stderr_is_journal(void)
         return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
-int log_new(const char *name, int max_level, Log **ret)
+static int open_journal(Log *log, const char *root)
+{
+        _cleanup_free_ char *path = str_format("%s" JOURNAL_SOCKET, streq(root, "/") ? "" : root);
+
+        if (!path)
+                return err_origin(-ENOMEM);
+        return err_trace(journal_new(path, &log->journal));
+}
+
+int log_new(const char *name, int max_level, const char *root, Log **ret)
 {
         _cleanup_(log_freep) Log *log = NULL;
 
@@ -45,10 +64,12 @@ int log_new(const char *name, int max_level, Log **ret)
         if (!log)
                 return err_origin(-ENOMEM);
         log->max_level = max_level;
-        log->to_journal = stderr_is_journal();
         log->name = strdup(name);
         if (!log->name)
                 return err_origin(-ENOMEM);
+        /* Without the socket it goes to stderr, which is the journal as well. */
+        if (stderr_is_journal() && open_journal(log, root) < 0)
+                log->journal = NULL;
 
         *ret = TAKE_PTR(log);
         return 0;
@@ -59,6 +80,7 @@ Log *log_free(Log *log)
         if (!log)
                 return NULL;
 
+        journal_free(log->journal);
         free(log->name);
         strv_free(log->fields);
         free(log);
@@ -72,16 +94,18 @@ void log_field(Log *log, const char *name, const char *value)
                 (void)strv_pushf(&log->fields, "NVIDIA_DRIVERD_%s=%s", name, value);
 }
 
-static void send_to_journal(Log *log, int level, const char *message_id, const char *text)
+static bool send_to_journal(Log *log, int level, const char *message_id, const char *text)
 {
         struct iovec iov[20];
-        char message[4096], priority[16], id[64];
+        char message[TEXT_MAX + 16], priority[16], identifier[64], id[64];
         int n = 0;
 
         (void)snprintf(message, sizeof(message), "MESSAGE=%s", text);
         (void)snprintf(priority, sizeof(priority), "PRIORITY=%d", level);
         iov[n++] = (struct iovec){ message, strlen(message) };
         iov[n++] = (struct iovec){ priority, strlen(priority) };
+        (void)snprintf(identifier, sizeof(identifier), "SYSLOG_IDENTIFIER=%s", log->name);
+        iov[n++] = (struct iovec){ identifier, strlen(identifier) };
         if (message_id) {
                 (void)snprintf(id, sizeof(id), "MESSAGE_ID=%s", message_id);
                 iov[n++] = (struct iovec){ id, strlen(id) };
@@ -90,22 +114,56 @@ static void send_to_journal(Log *log, int level, const char *message_id, const c
                 if (n < (int)ELEMENTSOF(iov))
                         iov[n++] = (struct iovec){ *field, strlen(*field) };
 
-        (void)sd_journal_sendv(iov, n);
+        return journal_send(log->journal, iov, (size_t)n) == 0;
+}
+
+/* O_NONBLOCK would be seen by everybody who has the same stderr, so it is asked first. */
+static bool write_plain(const Log *log, const char *text)
+{
+        struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+        char line[PIPE_BUF];
+        int n;
+
+        n = snprintf(line, sizeof(line), "%.64s: %s\n", log->name, text);
+        n = MIN(n, (int)sizeof(line) - 1);
+        if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
+                return false;
+        return write(STDERR_FILENO, line, (size_t)n) == n;
+}
+
+/* The journal keeps any text as it is, and its readers clean it. */
+static bool emit(Log *log, int level, const char *message_id, char *text)
+{
+        return log->journal ? send_to_journal(log, level, message_id, text)
+                            : write_plain(log, str_printable(text));
+}
+
+/* Returns false if nothing is taken yet. */
+static bool confess(Log *log)
+{
+        char **fields = TAKE_PTR(log->fields);
+        char text[64];
+        bool taken;
+
+        (void)snprintf(text, sizeof(text), "%u log lines were dropped.", log->dropped);
+        taken = emit(log, LOG_WARNING, NULL, text);
+        log->fields = fields;
+        return taken;
 }
 
 void log_message(Log *log, int level, const char *message_id, const char *format, ...)
 {
-        char text[4000];
+        char text[TEXT_MAX];
         va_list ap;
 
         if (level <= log->max_level) {
                 va_start(ap, format);
                 (void)vsnprintf(text, sizeof(text), format, ap);
                 va_end(ap);
-                if (log->to_journal)
-                        send_to_journal(log, level, message_id, text);
-                else
-                        (void)fprintf(stderr, "%s: %s\n", log->name, text);
+                if (log->dropped > 0 && confess(log))
+                        log->dropped = 0;
+                if (log->dropped > 0 || !emit(log, level, message_id, text))
+                        log->dropped++;
         }
 
         log->fields = strv_free(log->fields);

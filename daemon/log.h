@@ -14,9 +14,12 @@
 
 typedef struct Log Log;
 
-/* @name is the program's, shown in front of plain lines. @max_level as syslog(3). Returns 0 or a negative
- * errno. */
-int log_new(const char *name, int max_level, Log **ret);
+/*
+ * @name is the program's, shown in front of plain lines. @max_level as
+ * syslog(3). @root: where the journal's socket is below. No entry waits for its
+ * reader; those that are lost are counted. Returns 0 or a negative errno.
+ */
+int log_new(const char *name, int max_level, const char *root, Log **ret);
 Log *log_free(Log *log);
 DEFINE_CLEANUP(Log, log_free);
 
