@@ -54,13 +54,12 @@ static void on_line(void *userdata, const char *line)
         }
 }
 
-static int start(Manager *m, char **argv, void (*done)(void *, const JobResult *))
+static int start(Manager *m, char **argv, void (*done)(void *, const JobResult *), Job **ret)
 {
         JobHandler handler = { .on_line = on_line, .on_exit = done };
         JobSpec spec = { .argv = argv, .timeout = SIDE_TIMEOUT, .log_fd = -EBADF };
-        Job *job;
 
-        return err_trace(job_start(m->pool, &spec, &handler, m, &job));
+        return err_trace(job_start(m->pool, &spec, &handler, m, ret));
 }
 
 static void on_probed(void *userdata, const JobResult *result)
@@ -98,6 +97,7 @@ static int add_missing(Manager *m, char *const *names)
 static int start_probe(Manager *m, char *const *needed)
 {
         _cleanup_strv_ char **argv = NULL;
+        Job *job; /* may be in the kernel: it is never cancelled */
         int r;
 
         r = add_missing(m, m->config->prerequisites);
@@ -114,7 +114,7 @@ static int start_probe(Manager *m, char *const *needed)
         STRV_FOREACH (name, m->work.probing)
                 if (r == 0)
                         r = strv_push(&argv, *name);
-        return r ? err_trace(r) : err_trace(start(m, argv, on_probed));
+        return r ? err_trace(r) : err_trace(start(m, argv, on_probed, &job));
 }
 
 static void end_verify(Manager *m)
@@ -127,6 +127,7 @@ static void on_set_aside(void *userdata, const JobResult *result)
 {
         Manager *m = userdata;
 
+        m->work.verifier = NULL;
         if (is_ours(m))
                 end_verify(m);
 }
@@ -143,13 +144,14 @@ static int set_aside(Manager *m)
                 return err_origin(-ENOMEM);
         return err_trace(start(m,
                         (char *[]){ (char *)path_of_worker(), (char *)"verify", build, aside, NULL },
-                        on_set_aside));
+                        on_set_aside, &m->work.verifier));
 }
 
 static void on_verified(void *userdata, const JobResult *result)
 {
         Manager *m = userdata;
 
+        m->work.verifier = NULL;
         if (!is_ours(m))
                 return;
         m->work.verify_code = result->status < 0 ? CODE_STORE_FAILED : code_from_exit_status(result->status);
@@ -183,7 +185,7 @@ static int start_verify(Manager *m)
         for (size_t i = 0; r == 0 && i < m->loading_manifest.n_files; i++)
                 r = push_file(&argv, &m->loading_manifest.files[i]);
         if (r == 0)
-                r = start(m, argv, on_verified);
+                r = start(m, argv, on_verified, &m->work.verifier);
         m->work.verifying = r == 0;
         return err_trace(r);
 }
@@ -215,6 +217,7 @@ static void on_aside(void *userdata, const JobResult *result)
         if (!is_ours(m))
                 return;
         m->work.aside = (free(m->work.aside), NULL);
+        fsm_kernel_left(&m->fsm, m->work.token);
         changed(m);
 }
 
@@ -240,6 +243,8 @@ int load_side_insert(Manager *m, const char *name)
         r = job_start(m->pool, &spec, &handler, m, &job);
         if (r)
                 m->work.aside = (free(m->work.aside), NULL);
+        else
+                fsm_kernel_entered(&m->fsm, manager_now(m));
         return err_trace(r);
 }
 

@@ -154,7 +154,7 @@ static Code add_module(Check *c, const char *directory, const char *file)
         c->n++;
         r = read_file(c, path, s, m);
         if (r > 0) {
-                helper_say(HELPER_KEY_DETAIL, "%s is no kernel module", file);
+                helper_say(HELPER_KEY_DETAIL, "%s is no kernel module, or a damaged module file", file);
                 return CODE_LINK_FAILED;
         }
         if (r < 0)

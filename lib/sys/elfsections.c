@@ -6,11 +6,15 @@
  */
 
 #include <elf.h>
+#include <sys/stat.h>
 
 #include "base/result.h"
 #include "sys/elfsections.h"
 
-enum { NAMES_SIZE_MAX = 16 * 1024 * 1024 }; /* -ffunction-sections makes a name per function */
+enum {
+        NAMES_SIZE_MAX = 16 * 1024 * 1024, /* -ffunction-sections makes a name per function */
+        VERSION_SIZE = 64,                 /* struct modversion_info */
+};
 
 /* All of it or ELFSECTIONS_E_FORMAT. */
 static int read_at(int fd, void *buffer, size_t size, uint64_t offset)
@@ -78,6 +82,56 @@ static int read_tables(int fd, Elf64_Shdr **ret, size_t *ret_n, char **ret_names
         *ret_names = TAKE_PTR(names);
         *ret_size = size;
         return 0;
+}
+
+/* 0 also for an empty one, which has no last byte. */
+static int check_end(int fd, const Elf64_Shdr *h)
+{
+        char last = '\0';
+        int r = h->sh_size > 0 ? read_at(fd, &last, 1, h->sh_offset + h->sh_size - 1) : 0;
+
+        return r == 0 && last != '\0' ? ELFSECTIONS_E_FORMAT : r;
+}
+
+/* Symbols whose names and sections are read, and entries of a fixed size. */
+static int check_content(int fd, const Elf64_Shdr *headers, size_t n, size_t i, const char *name)
+{
+        const Elf64_Shdr *h = &headers[i];
+
+        if (h->sh_type == SHT_STRTAB || streq(name, "__ksymtab_strings"))
+                return check_end(fd, h);
+        if (h->sh_type == SHT_SYMTAB &&
+                        (h->sh_entsize != sizeof(Elf64_Sym) || h->sh_size % sizeof(Elf64_Sym) != 0 ||
+                                        h->sh_link >= n || headers[h->sh_link].sh_type != SHT_STRTAB))
+                return ELFSECTIONS_E_FORMAT;
+        if (streq(name, "__versions"))
+                return h->sh_size % VERSION_SIZE == 0 ? check_end(fd, h) : ELFSECTIONS_E_FORMAT;
+        return 0;
+}
+
+int elfsections_check(int fd)
+{
+        _cleanup_free_ Elf64_Shdr *headers = NULL;
+        _cleanup_free_ char *names = NULL;
+        size_t n = 0, size = 0;
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return err_origin(-errno);
+        r = read_tables(fd, &headers, &n, &names, &size);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const Elf64_Shdr *h = &headers[i];
+
+                if (h->sh_name >= size && h->sh_name > 0)
+                        return ELFSECTIONS_E_FORMAT;
+                if (h->sh_type == SHT_NOBITS || h->sh_type == SHT_NULL)
+                        continue;
+                if (h->sh_offset > (uint64_t)st.st_size || h->sh_size > (uint64_t)st.st_size - h->sh_offset)
+                        return ELFSECTIONS_E_FORMAT;
+                r = check_content(fd, headers, n, i, names + h->sh_name);
+        }
+        return r < 0 ? err_trace(r) : r;
 }
 
 int elfsections_has(int fd, const char *name, bool *ret)

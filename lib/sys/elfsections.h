@@ -12,6 +12,13 @@ enum {
 };
 
 /*
+ * Whether libkmod may be given this file: every section lies inside of it,
+ * every table of names ends with a NUL, and so does the list of symbol versions.
+ * Returns 0, ELFSECTIONS_E_FORMAT or a negative errno.
+ */
+int elfsections_check(int fd);
+
+/*
  * Whether a section of this name has any content. @fd is read with pread(2).
  * Returns 0, ELFSECTIONS_E_FORMAT or a negative errno.
  */

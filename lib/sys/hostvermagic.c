@@ -5,97 +5,104 @@
  * where no tree of it is at hand. Any module will do, so the first one that
  * modules.dep lists and that can be read is asked.
  *
- * libkmod parses the signature of every module whose vermagic it is asked for,
- * and that starts all of OpenSSL: half the time of an adoption. So where nobody
- * wants to know about the signature, .modinfo of a file that is not compressed
- * is read here.
+ * The daemon does this, so .modinfo is read here and not by libkmod, which may
+ * abort the process over a damaged file. And libkmod would parse the signature
+ * of every module, which starts all of OpenSSL: half the time of an adoption.
  */
-
-#include <fcntl.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/elfsections.h"
 #include "sys/hostvermagic.h"
-#include "sys/kmodinfo.h"
+#include "sys/modsign.h"
+#include "sys/modulefile.h"
+#include "sys/moduletree.h"
 
 enum {
         MODULES_DEP_MAX = 64 * 1024 * 1024, /* bytes; a distribution's is below 2 MB */
         MODINFO_MAX = 1024 * 1024,
+        UNPACKED_MAX = 64 * 1024 * 1024,
+        UNREADABLE_MAX = 16, /* each may be unpacked in vain, and the loop waits meanwhile */
 };
 
-/* 0 also if it is not known: *@ret stays NULL then, and libkmod is asked. */
-static int read_modinfo(const Root *root, const char *path, char **ret)
+static int read_modinfo(int fd, char **ret)
 {
         _cleanup_free_ char *data = NULL;
-        _cleanup_close_ int fd = -EBADF;
         size_t size = 0;
         int r;
 
-        r = root_open(root, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, &fd);
-        if (r == 0)
-                r = elfsections_read(fd, ".modinfo", MODINFO_MAX, &data, &size);
+        r = elfsections_read(fd, ".modinfo", MODINFO_MAX, &data, &size);
         if (r)
-                return r == -ENOMEM ? err_trace(r) : 0;
-
+                return r == -ENOMEM ? err_trace(r) : HOSTVERMAGIC_E_ABSENT;
         for (size_t i = 0; i < size; i += strlen(data + i) + 1) {
                 const char *value = startswith(data + i, "vermagic=");
 
                 if (value)
                         return err_trace(str_replace(ret, value));
         }
-        return 0;
+        return HOSTVERMAGIC_E_ABSENT;
+}
+
+/* NULL is an answer too: the module is not signed, or in a way that tells nothing. */
+static int read_hash(int fd, char **ret)
+{
+        _cleanup_(signer_done) Signer signer = {};
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = modsign_inspect(fd, &signer, NULL, &why);
+        if (r == 0)
+                *ret = TAKE_PTR(signer.hash);
+        return r == -ENOMEM ? err_trace(r) : 0;
 }
 
 /* "kernel/lib/a.ko.xz: kernel/lib/b.ko.xz": the part before the colon; absolute if depmod saw it so. */
-static int vermagic_of_line(const Root *root, const char *release, char *line, char **ret, char **ret_hash)
+static int vermagic_of_line(const Root *root, const char *tree, char *line, char **ret, char **ret_hash,
+                unsigned *n_unreadable)
 {
-        _cleanup_(kmodinfo_done) KmodInfo info = {};
-        _cleanup_free_ char *path = NULL, *found = NULL;
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
         int r;
 
         line[strcspn(line, ":")] = '\0';
         if (!*line)
                 return HOSTVERMAGIC_E_ABSENT;
-        path = *line == '/' ? strdup(line) : str_format("lib/modules/%s/%s", release, line);
+        path = *line == '/' ? strdup(line) : str_format("%s/%s", tree, line);
         if (!path)
                 return err_origin(-ENOMEM);
 
-        if (!ret_hash) {
-                r = read_modinfo(root, path, &found);
-                if (r < 0)
-                        return err_trace(r);
-                if (found) {
-                        *ret = TAKE_PTR(found);
-                        return 0;
-                }
-        }
-        r = kmodinfo_read(root, path, &info);
-        if (r < 0)
+        r = modulefile_open(root, path, UNPACKED_MAX, &fd);
+        if (r == -ENOMEM)
                 return err_trace(r);
-        if (r > 0 || !info.vermagic)
+        if (r) {
+                *n_unreadable += r != MODULEFILE_E_ABSENT;
                 return HOSTVERMAGIC_E_ABSENT;
-        *ret = TAKE_PTR(info.vermagic);
-        if (ret_hash)
-                *ret_hash = TAKE_PTR(info.hash);
-        return 0;
+        }
+        r = read_modinfo(fd, ret);
+        if (r == 0 && ret_hash)
+                r = read_hash(fd, ret_hash);
+        return r < 0 ? err_trace(r) : r;
 }
 
 int hostvermagic_read(const Root *root, const char *release, char **ret, char **ret_hash)
 {
-        _cleanup_free_ char *path = NULL, *data = NULL;
+        _cleanup_free_ char *tree = NULL, *path = NULL, *data = NULL;
         char *rest, *line;
+        unsigned n_unreadable = 0;
         int r;
 
-        path = str_format("lib/modules/%s/modules.dep", release);
+        r = moduletree_find(root, release, &tree);
+        if (r)
+                return r < 0 ? err_trace(r) : HOSTVERMAGIC_E_ABSENT;
+        path = str_format("%s/modules.dep", tree);
         if (!path)
                 return err_origin(-ENOMEM);
         r = root_read_file(root, path, MODULES_DEP_MAX, &data, NULL);
         if (r)
                 return r < 0 ? err_trace(r) : HOSTVERMAGIC_E_ABSENT;
 
-        for (rest = data; (line = strsep(&rest, "\n"));) {
-                r = vermagic_of_line(root, release, line, ret, ret_hash);
+        for (rest = data; n_unreadable < UNREADABLE_MAX && (line = strsep(&rest, "\n"));) {
+                r = vermagic_of_line(root, tree, line, ret, ret_hash, &n_unreadable);
                 if (r != HOSTVERMAGIC_E_ABSENT)
                         return r ? err_trace(r) : 0;
         }

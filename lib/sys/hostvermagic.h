@@ -12,7 +12,7 @@ enum {
 
 /*
  * The vermagic that modules of kernel @release carry, from the first readable
- * file that lib/modules/RELEASE/modules.dep lists. @ret_hash: the digest that
+ * file that modules.dep of their directory lists (moduletree.h). @ret_hash: the digest that
  * it is signed with, NULL if it is not; may be NULL.
  * Returns 0, HOSTVERMAGIC_E_ABSENT or a negative errno.
  */

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* libkmod reads .modinfo of a file, compressed or not, and lists the parts of an appended signature with it.
- */
+/* libkmod reads .modinfo of a file, and lists the parts of an appended signature with it. */
 
-#include <fcntl.h>
 #include <libkmod.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/kmodctx.h"
 #include "sys/kmodinfo.h"
+#include "sys/modulefile.h"
+
+/* nvidia.ko with debugging information has 200 MB. */
+#define UNPACKED_MAX (1024ULL * 1024 * 1024)
 
 static void info_list_freep(struct kmod_list **l)
 {
@@ -128,16 +130,13 @@ int kmodinfo_read(const Root *root, const char *path, KmodInfo *ret)
 {
         _cleanup_(kmodinfo_done) KmodInfo info = {};
         _cleanup_close_ int fd = -EBADF;
-        struct stat st;
         int r;
 
-        r = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd);
+        r = modulefile_open(root, path, UNPACKED_MAX, &fd);
         if (r)
-                return r < 0 ? err_trace(r) : KMODINFO_E_ABSENT;
-        if (fstat(fd, &st) < 0)
-                return err_origin(-errno);
-        if (!S_ISREG(st.st_mode))
-                return KMODINFO_E_FORMAT;
+                return r < 0                      ? err_trace(r)
+                       : r == MODULEFILE_E_ABSENT ? KMODINFO_E_ABSENT
+                                                  : KMODINFO_E_FORMAT;
 
         r = info_from_fd(fd, &info);
         if (r)

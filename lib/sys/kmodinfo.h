@@ -8,7 +8,7 @@
 enum {
         _KMODINFO_E_SUCCESS,
         KMODINFO_E_ABSENT, /* no such file */
-        KMODINFO_E_FORMAT, /* the file is no kernel module */
+        KMODINFO_E_FORMAT, /* the file is no kernel module, or a damaged one */
 };
 
 /* From .modinfo and the appended signature; what is not there is NULL. */
@@ -28,7 +28,8 @@ typedef struct KmodInfo {
 void kmodinfo_done(KmodInfo *info);
 
 /*
- * Reads a module file, .ko or compressed. @path is relative to @root.
+ * Reads a module file, .ko or compressed. @path is relative to @root. For the worker program: the file may
+ * be large, and libkmod reads it.
  * Returns 0, KMODINFO_E_ABSENT, KMODINFO_E_FORMAT or a negative errno.
  */
 int kmodinfo_read(const Root *root, const char *path, KmodInfo *ret);

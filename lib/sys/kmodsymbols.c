@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/str.h"
+#include "sys/elfsections.h"
 #include "sys/kmodctx.h"
 #include "sys/kmodsymbols.h"
 
@@ -99,7 +100,9 @@ int kmodsymbols_read(int fd, ModuleSymbols *ret)
         _cleanup_(kmodctx_module_unrefp) struct kmod_module *module = NULL;
         int r;
 
-        r = kmodctx_open_file(fd, &ctx, &module);
+        r = elfsections_check(fd);
+        if (r == 0)
+                r = kmodctx_open_file(fd, &ctx, &module);
         if (r == 0)
                 r = read_versions(module, &s);
         if (r == 0)

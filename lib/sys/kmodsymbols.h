@@ -8,7 +8,8 @@
 
 enum {
         _KMODSYMBOLS_E_SUCCESS,
-        KMODSYMBOLS_E_FORMAT, /* the file is no kernel module, or has more symbols than any module */
+        KMODSYMBOLS_E_FORMAT, /* the file is no kernel module, a damaged one, or has more symbols than any
+                                 module */
 };
 
 enum { KMODSYMBOLS_MAX = 65536 }; /* nvidia.ko needs 300 and exports 100 */

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "sys/kmodctx.h"
 #include "sys/kmodule.h"
+#include "sys/moduletree.h"
 #include "sys/sysmod.h"
 
 enum {
@@ -39,21 +40,14 @@ static void list_unrefp(struct kmod_list **l)
                 (void)kmod_module_unref_list(*l);
 }
 
-/* lib/modules/RELEASE below the root. Returns 0, KMODULE_E_ABSENT if it has no modules.dep, or negative. */
-static int tree_open(const Root *root, const char *release, struct kmod_ctx **ret)
+static int directory_open(const Root *root, const char *relative, struct kmod_ctx **ret)
 {
-        _cleanup_free_ char *relative = NULL, *index = NULL, *directory = NULL;
+        _cleanup_free_ char *directory = root_path(root, relative);
         _cleanup_strv_ char **config = NULL;
         int r;
 
-        relative = str_format("lib/modules/%s", release);
-        index = str_format("lib/modules/%s/modules.dep", release);
-        directory = relative ? root_path(root, relative) : NULL;
-        if (!index || !directory)
+        if (!directory)
                 return err_origin(-ENOMEM);
-        if (!root_exists(root, index))
-                return KMODULE_E_ABSENT;
-
         for (size_t i = 0; i < CONFIG_PATHS; i++) {
                 r = strv_push_consume(&config, root_path(root, config_directories[i]));
                 if (r)
@@ -62,6 +56,27 @@ static int tree_open(const Root *root, const char *release, struct kmod_ctx **re
 
         r = kmodctx_new(directory, (const char *const *)config, ret);
         return r ? err_trace(r) : 0;
+}
+
+/*
+ * The next tree of the search that libkmod can use, which reads the binary
+ * index only. Returns 0, KMODULE_E_NO_TREE or negative.
+ */
+static int tree_open(const Root *root, const char *release, size_t *place, struct kmod_ctx **ret)
+{
+        for (;;) {
+                _cleanup_free_ char *tree = NULL, *index = NULL;
+                int r;
+
+                r = moduletree_next(root, release, place, &tree);
+                if (r)
+                        return r < 0 ? err_trace(r) : KMODULE_E_NO_TREE;
+                index = str_format("%s/modules.dep.bin", tree);
+                if (!index)
+                        return err_origin(-ENOMEM);
+                if (root_exists(root, index))
+                        return err_trace(directory_open(root, tree, ret));
+        }
 }
 
 /*
@@ -234,9 +249,10 @@ int kmodule_resolve(const Root *root, const char *release, char *const *names, K
 {
         _cleanup_(kmodctx_unrefp) struct kmod_ctx *ctx = NULL;
         _cleanup_(resolve_done) Resolve res = { .root = root };
+        size_t place = 0;
         int r;
 
-        r = tree_open(root, release, &ctx);
+        r = tree_open(root, release, &place, &ctx);
         if (r)
                 return r < 0 ? err_trace(r) : KMODULE_E_ABSENT;
 
@@ -252,15 +268,38 @@ int kmodule_resolve(const Root *root, const char *release, char *const *names, K
         return 0;
 }
 
+/* In the first tree that has it: one that was mounted may have a part of the host's modules only. */
+static int find_in_trees(const Root *root, const char *release, const char *name, struct kmod_ctx **ret_ctx,
+                struct kmod_module **ret)
+{
+        bool found_tree = false;
+        size_t place = 0;
+
+        for (;;) {
+                _cleanup_(kmodctx_unrefp) struct kmod_ctx *ctx = NULL;
+                int r;
+
+                r = tree_open(root, release, &place, &ctx);
+                if (r == KMODULE_E_NO_TREE)
+                        return found_tree ? KMODULE_E_ABSENT : KMODULE_E_NO_TREE;
+                if (r < 0)
+                        return err_trace(r);
+                found_tree = true;
+                r = lookup(ctx, name, ret);
+                if (r != KMODULE_E_ABSENT) {
+                        *ret_ctx = TAKE_PTR(ctx);
+                        return r < 0 ? err_trace(r) : r;
+                }
+        }
+}
+
 int kmodule_probe(const Root *root, const char *release, const char *name, int *reterr_errno)
 {
         _cleanup_(kmodctx_unrefp) struct kmod_ctx *ctx = NULL;
         _cleanup_(kmodctx_module_unrefp) struct kmod_module *mod = NULL;
         int r;
 
-        r = tree_open(root, release, &ctx);
-        if (r == 0)
-                r = lookup(ctx, name, &mod);
+        r = find_in_trees(root, release, name, &ctx, &mod);
         if (r)
                 return r < 0 ? err_trace(r) : r;
 

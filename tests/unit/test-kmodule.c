@@ -6,6 +6,8 @@
  * headers. Inserting is the only thing that is not real: libkmod's function is replaced by the one below.
  */
 
+#include <elf.h>
+
 #include "unit.h"
 
 #include "base/str.h"
@@ -144,11 +146,11 @@ START_TEST(test_info_bare)
 }
 END_TEST
 
-/* Not gzip: Debian's libkmod is built without zlib, and answers "no module" there. */
+/* gzip too, although Debian's libkmod is built without zlib: it is never given a compressed file. */
 START_TEST(test_info_compressed)
 {
-        static const char *const tools[] = { "xz", "zstd -q --rm" };
-        static const char *const suffixes[] = { "xz", "zst" };
+        static const char *const tools[] = { "xz", "zstd -q --rm", "gzip" };
+        static const char *const suffixes[] = { "xz", "zst", "gz" };
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
         _cleanup_(kmodinfo_done) KmodInfo i = {};
         _cleanup_free_ char *path = str_format("m.ko.%s", suffixes[_i]);
@@ -222,6 +224,83 @@ START_TEST(test_info_cut)
                 ck_assert_int_eq(root_write_file(t.root, "m.ko", data, n, 0644), 0);
                 ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &i), KMODINFO_E_FORMAT);
         }
+}
+END_TEST
+
+/* Makes the section @name of a module file begin at @offset and have @size bytes. */
+static void move_section(TmpRoot *t, const char *path, const char *name, uint64_t offset, uint64_t size)
+{
+        _cleanup_free_ char *data = NULL;
+        const Elf64_Ehdr *elf;
+        Elf64_Shdr *headers;
+        bool found = false;
+        size_t n;
+
+        ck_assert_int_eq(root_read_file(t->root, path, 1 << 20, &data, &n), 0);
+        elf = (const Elf64_Ehdr *)data;
+        headers = (Elf64_Shdr *)(data + elf->e_shoff);
+        for (size_t i = 0; i < elf->e_shnum; i++) {
+                if (!streq(data + headers[elf->e_shstrndx].sh_offset + headers[i].sh_name, name))
+                        continue;
+                headers[i].sh_offset = offset;
+                headers[i].sh_size = size;
+                found = true;
+        }
+        ck_assert(found);
+        ck_assert_int_eq(root_write_file(t->root, path, data, n, 0644), 0);
+}
+
+static const struct {
+        const char *section;
+        uint64_t offset, size;
+} damages[] = {
+        { ".comment", 1 << 20, 1 },
+        { ".comment", 64, 1 << 20 },
+        { ".comment", 64, UINT64_MAX },
+        { ".comment", UINT64_MAX, 64 },
+        { ".strtab", 0, 7 }, /* no NUL at its end */
+        { ".symtab", 64, 25 },
+};
+
+/* Refused before libkmod sees it, compressed or not. */
+START_TEST(test_info_damaged)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_(kmodinfo_done) KmodInfo i = {};
+
+        add_module(&t, "m.ko", "license=GPL", "export", "need");
+        move_section(&t, "m.ko", damages[_i].section, damages[_i].offset, damages[_i].size);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m.ko", &i), KMODINFO_E_FORMAT);
+        run("xz -k %s/m.ko", t.path);
+        ck_assert_int_eq(kmodinfo_read(t.root, "m.ko.xz", &i), KMODINFO_E_FORMAT);
+}
+END_TEST
+
+/* A damaged module of the host is passed over, and too many of them are not read one after the other. */
+START_TEST(test_host_vermagic_damaged)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *vermagic = NULL, *packed = NULL, *many = NULL;
+        char dep[1024] = "";
+
+        add_module(&t, TREE "/bad.ko", "license=GPL\\0vermagic=damaged", NULL, NULL);
+        move_section(&t, TREE "/bad.ko", ".comment", 1 << 20, 1);
+        run("cd %s/" TREE " && xz -k bad.ko", t.path);
+        add_module(&t, TREE "/good.ko", "license=GPL\\0vermagic=" VERMAGIC, NULL, NULL);
+        tmproot_write(&t, TREE "/modules.dep", "bad.ko:\nbad.ko.xz:\ngood.ko:\n");
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &vermagic, NULL), 0);
+        ck_assert_str_eq(vermagic, VERMAGIC);
+
+        run("cd %s/" TREE " && gzip good.ko", t.path);
+        tmproot_write(&t, TREE "/modules.dep", "bad.ko.xz:\ngood.ko.gz:\n");
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &packed, NULL), 0);
+        ck_assert_str_eq(packed, VERMAGIC);
+
+        for (unsigned i = 0; i < 16; i++)
+                strcat(dep, "bad.ko:\n");
+        strcat(dep, "good.ko.gz:\n");
+        tmproot_write(&t, TREE "/modules.dep", dep);
+        ck_assert_int_eq(hostvermagic_read(t.root, RELEASE, &many, NULL), HOSTVERMAGIC_E_ABSENT);
 }
 END_TEST
 
@@ -361,7 +440,7 @@ START_TEST(test_probe)
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
         int error = 0;
 
-        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "drm", &error), KMODULE_E_ABSENT);
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "drm", &error), KMODULE_E_NO_TREE);
         add_host(&t);
         tmproot_write(&t, "etc/modprobe.d/a.conf", "blacklist backlight\nalias light backlight\n");
         ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "no_such_module", &error), KMODULE_E_ABSENT);
@@ -376,8 +455,41 @@ START_TEST(test_probe)
 }
 END_TEST
 
-UNIT_MAIN("kmodule", UNIT_TEST(test_info), UNIT_TEST(test_info_bare), UNIT_LOOP(test_info_compressed, 2),
+/* A container: what the host has is found behind what Docker made, each module in the first tree that has
+ * it. */
+START_TEST(test_probe_elsewhere)
+{
+        static const char *const above[] = { "usr/lib64", "proc/1/root/lib", "proc/1/root/usr/lib" };
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        int error = 0;
+
+        probe_result = 0;
+        add_host(&t);
+        tmproot_mkdir(&t, above[_i]);
+        run("mv %s/lib/modules %s/%s/", t.path, t.path, above[_i]);
+        tmproot_mkdir(&t, TREE);
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "drm-kms-helper", &error), 0);
+        ck_assert_str_eq(probed, "drm_kms_helper");
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "no_such_module", &error), KMODULE_E_ABSENT);
+
+        tmproot_rm(&t, TREE);
+        add_host_module(&t, "other", NULL, NULL);
+        depmod(&t);
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "other", &error), 0);
+        ck_assert_str_eq(probed, "other");
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "drm", &error), 0);
+        ck_assert_str_eq(probed, "drm");
+
+        /* libkmod needs the binary index: without it, nothing is known about the modules of a tree. */
+        run("find %s -name modules.dep.bin -delete", t.path);
+        ck_assert_int_eq(kmodule_probe(t.root, RELEASE, "drm", &error), KMODULE_E_NO_TREE);
+}
+END_TEST
+
+UNIT_MAIN("kmodule", UNIT_TEST(test_info), UNIT_TEST(test_info_bare), UNIT_LOOP(test_info_compressed, 3),
                 UNIT_TEST(test_info_signed), UNIT_LOOP(test_info_bad, ELEMENTSOF(bad_files)),
-                UNIT_TEST(test_info_cut), UNIT_TEST(test_info_link), UNIT_TEST(test_host_vermagic),
-                UNIT_TEST(test_resolve), UNIT_TEST(test_resolve_loaded), UNIT_TEST(test_resolve_soft),
-                UNIT_TEST(test_resolve_blacklist), UNIT_TEST(test_resolve_no_tree), UNIT_TEST(test_probe))
+                UNIT_TEST(test_info_cut), UNIT_LOOP(test_info_damaged, ELEMENTSOF(damages)),
+                UNIT_TEST(test_host_vermagic_damaged), UNIT_TEST(test_info_link),
+                UNIT_TEST(test_host_vermagic), UNIT_TEST(test_resolve), UNIT_TEST(test_resolve_loaded),
+                UNIT_TEST(test_resolve_soft), UNIT_TEST(test_resolve_blacklist),
+                UNIT_TEST(test_resolve_no_tree), UNIT_TEST(test_probe), UNIT_LOOP(test_probe_elsewhere, 3))
