@@ -12,13 +12,13 @@
  */
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/runfile.h"
+#include "sys/writers.h"
 
 #if defined(__x86_64__)
 #define ARCH "x86_64"
@@ -125,17 +125,6 @@ static int judge_head(
         return problem ? 0 : err_origin(-ENOMEM);
 }
 
-static bool is_ours(const struct stat *st)
-{
-        return st->st_uid == 0 || st->st_uid == geteuid();
-}
-
-/* By anybody but its owner and the group of root. */
-static bool is_writable(const struct stat *st)
-{
-        return (st->st_mode & S_IWOTH) || ((st->st_mode & S_IWGRP) && st->st_gid != 0);
-}
-
 static int unusable(char **reterr, char *text)
 {
         if (!text)
@@ -144,72 +133,41 @@ static int unusable(char **reterr, char *text)
         return RUNFILE_E_UNUSABLE;
 }
 
-static int judge_file(const struct stat *st, char **reterr)
+static int judge_file(int fd, const struct stat *st, char **reterr)
 {
+        _cleanup_free_ char *who = NULL;
+        const char *remedy;
+        int r;
+
         if (S_ISLNK(st->st_mode))
                 return unusable(reterr, strdup("is a symbolic link: name the file itself"));
         if (!S_ISREG(st->st_mode))
                 return unusable(reterr, strdup("is neither a directory nor a .run file"));
-        if (!is_ours(st))
-                return unusable(reterr,
-                                str_format("is owned by user %u, and would be run as root: if you trust it, "
-                                           "chown root:root it",
-                                                st->st_uid));
-        if (is_writable(st))
-                return unusable(reterr,
-                                str_format("can be written by others (mode %04o), and would be run as root: "
-                                           "if you trust it, chmod go-w it",
-                                                st->st_mode & 07777));
-        return 0;
+        r = writers_of_file(fd, &who, &remedy);
+        if (r || !who)
+                return err_trace(r);
+        return unusable(reterr,
+                        str_format("%s, and would be run as root: if you trust it, %s it", who, remedy));
 }
 
-/* All directories from the file's own up to "/"; @path is cut shorter on the way. */
-static int judge_directories(char *path, char **reterr)
+static int judge_directories(const char *path, char **reterr)
 {
-        _cleanup_close_ int fd = -EBADF;
-        struct stat st;
-        char *slash;
+        _cleanup_free_ char *directory = NULL, *who = NULL;
+        const char *remedy;
+        int r = writers_above(path, &directory, &who, &remedy);
 
-        while ((slash = strrchr(path, '/'))) {
-                int parent;
-
-                *slash = '\0';
-                /* From the second on by "..", which nobody can turn elsewhere. */
-                parent = fd < 0 ? open(*path ? path : "/", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                                : openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                if (parent < 0)
-                        return err_origin(-errno);
-                safe_close(fd);
-                fd = parent;
-                if (fstat(fd, &st) < 0)
-                        return err_origin(-errno);
-                if (!is_ours(&st) || (is_writable(&st) && !(st.st_mode & S_ISVTX)))
-                        return unusable(reterr,
-                                        str_format("would be run as root, but others can change the directory %s "
-                                                   "(user %u, mode %04o): move it to one that is root's alone",
-                                                        *path ? path : "/", st.st_uid, st.st_mode & 07777));
-        }
-        return 0;
-}
-
-/* The path of an open file as the kernel knows it, free of symbolic links. */
-static int true_path(int fd, char **ret)
-{
-        char link[64], path[PATH_MAX];
-        ssize_t n;
-
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, sizeof(path) - 1);
-        if (n < 0)
-                return err_origin(-errno);
-        path[n] = '\0';
-        return err_trace(str_replace(ret, path));
+        if (r || !who)
+                return err_trace(r);
+        return unusable(reterr,
+                        str_format("would be run as root, but the directory %s %s: %s it, or move the file to a "
+                                   "directory that is root's alone",
+                                        directory, who, remedy));
 }
 
 /* Opens it if it may be run. */
 static int open_trusted(const Root *root, const char *path, int *ret_fd, char **ret_path, char **reterr)
 {
-        _cleanup_free_ char *found = NULL, *cut = NULL;
+        _cleanup_free_ char *found = NULL;
         _cleanup_close_ int handle = -EBADF, fd = -EBADF;
         struct stat st, again;
         int r;
@@ -220,7 +178,7 @@ static int open_trusted(const Root *root, const char *path, int *ret_fd, char **
                 return r < 0 ? err_trace(r) : RUNFILE_E_ABSENT;
         if (fstat(handle, &st) < 0)
                 return err_origin(-errno);
-        r = judge_file(&st, reterr);
+        r = judge_file(handle, &st, reterr);
         if (r)
                 return r < 0 ? err_trace(r) : r;
         r = root_open(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &fd);
@@ -231,15 +189,13 @@ static int open_trusted(const Root *root, const char *path, int *ret_fd, char **
         if (st.st_dev != again.st_dev || st.st_ino != again.st_ino)
                 return unusable(reterr, strdup("was replaced while it was looked at"));
 
-        r = true_path(fd, &found);
-        if (r == 0)
-                r = str_replace(&cut, found);
+        r = fd_path(fd, &found);
         if (r)
                 return err_trace(r);
         if (!is_plain_path(found))
                 return unusable(reterr,
                                 strdup("has signs in its path that NVIDIA's script does not quote: rename it"));
-        r = judge_directories(cut, reterr);
+        r = judge_directories(found, reterr);
         if (r)
                 return r < 0 ? err_trace(r) : r;
 

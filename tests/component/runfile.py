@@ -102,7 +102,7 @@ def foreign(m):
     check_refused(m, 12, f"/{FILE} can be written by others (mode 0757), and would be run as root", "chmod go-w it")
     os.chmod(m.path(FILE), 0o755)
     os.chmod(m.path("opt/nvidia"), 0o777)
-    check_refused(m, 12, f"others can change the directory {m.path('opt/nvidia')}", "mode 0777")
+    check_refused(m, 12, f"the directory {m.path('opt/nvidia')} can be written by others", "mode 0777")
     os.chmod(m.path("opt/nvidia"), 0o755)
     os.symlink(name_of(), m.path("opt/nvidia/link.run"))
     check_refused(m, 12, "/opt/nvidia/link.run is a symbolic link: name the file itself",

@@ -2,6 +2,8 @@
 
 /* .run files: what their heads and names say (lib/sys), and how they are unpacked (lib/policy). */
 
+#include <sys/xattr.h>
+
 #include "unit.h"
 
 #include "base/str.h"
@@ -149,5 +151,43 @@ START_TEST(test_steps)
 }
 END_TEST
 
-UNIT_MAIN("runfile", UNIT_LOOP(test_files, ELEMENTSOF(files)), UNIT_TEST(test_damaged),
+/* user::rw- user:65534:rw- group::r-- mask::rw- other::r--, as the kernel keeps it
+ * (linux/posix_acl_xattr.h). */
+static bool set_acl(const char *path)
+{
+        static const unsigned char acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 254,
+                255, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 6, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255,
+                255, 255, 255 };
+
+        return setxattr(path, "system.posix_acl_access", acl, sizeof(acl), 0) == 0;
+}
+
+/* An ACL hides behind a mode that looks harmless, of the file and of a directory above it. */
+START_TEST(test_acl)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_free_ char *text = str_format(HEAD, ARCH, "550.54.14"), *file = NULL, *directory = NULL,
+                            *path = NULL, *problem = NULL, *above = NULL;
+
+        tmproot_write(&t, "d/a.run", text);
+        file = root_path(t.root, "d/a.run");
+        directory = root_path(t.root, "d");
+        if (geteuid() != 0 || !set_acl(file)) {
+                (void)fprintf(stderr, "not root, or no ACLs on this file system: not tested\n");
+                return;
+        }
+        ck_assert_int_eq(runfile_check(t.root, "d/a.run", &path, &problem), RUNFILE_E_UNUSABLE);
+        ck_assert_ptr_nonnull(strstr(problem,
+                        "by user 65534 according to its ACL, and would be run as root: if you trust it, setfacl -b it"));
+
+        ck_assert_int_eq(removexattr(file, "system.posix_acl_access"), 0);
+        ck_assert_int_eq(chmod(file, 0664), 0); /* the group is root's */
+        ck_assert_msg(runfile_check(t.root, "d/a.run", &path, &above) == 0, "%s", strempty(above));
+        ck_assert(set_acl(directory));
+        ck_assert_int_eq(runfile_check(t.root, "d/a.run", &path, &above), RUNFILE_E_UNUSABLE);
+        ck_assert_ptr_nonnull(strstr(above, "according to its ACL: setfacl -b it"));
+}
+END_TEST
+
+UNIT_MAIN("runfile", UNIT_TEST(test_acl), UNIT_LOOP(test_files, ELEMENTSOF(files)), UNIT_TEST(test_damaged),
                 UNIT_TEST(test_search), UNIT_TEST(test_gone), UNIT_TEST(test_steps))
