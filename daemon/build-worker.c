@@ -11,6 +11,7 @@
 #include "build-internal.h"
 #include "helper.h"
 #include "paths.h"
+#include "sys/proc.h"
 
 static void on_worker_line(Build *b, const char *line)
 {
@@ -72,6 +73,8 @@ bool build_worker_failed(Build *b, const JobResult *result, Code otherwise)
                 build_fail(b, result->signal == SIGKILL ? CODE_OUT_OF_MEMORY : otherwise,
                                 "The worker ended by signal %d (%s).", result->signal,
                                 strsignal(result->signal));
+        else if (result->status == PROC_STATUS_NO_EXEC)
+                build_fail(b, CODE_INTERNAL, "%s cannot be executed.", path_of_worker());
         else
                 build_fail(b, otherwise, "The worker ended with status %d.", result->status);
         return true;

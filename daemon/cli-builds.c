@@ -63,22 +63,21 @@ static BuildRow row_of_shared(const CliStore *s, const BuildManifest *m)
 
 static void print_tree(const CliStore *s, const char *kept, bool surplus)
 {
+        const char *name = strrchr(kept, '/') + 1, *note = surplus ? "  no longer needed" : "";
         KeptOrigin origin = {};
         KeptFiles files = {};
         char xxh64[DIGEST_FAST_HEX_SIZE];
         uint64_t size = 0;
 
-        (void)printf("%s  ", strrchr(kept, '/') + 1);
         if (kept_read_origin(s->cli->root, kept, &origin) ||
                         kept_read_files(s->cli->root, kept, &files, xxh64))
-                (void)printf("kernel tree  damaged");
+                cli_line(stdout, "%s  kernel tree  damaged%s", name, note);
         else {
                 for (size_t i = 0; i < files.n; i++)
                         size += files.items[i].size;
-                (void)printf("kernel tree  kernel %s  of /%s  %" PRIu64 " MB", origin.release, origin.source,
-                                size / 1000000);
+                cli_line(stdout, "%s  kernel tree  kernel %s  of /%s  %" PRIu64 " MB%s", name,
+                                origin.release, origin.source, size / 1000000, note);
         }
-        (void)printf("%s\n", surplus ? "  no longer needed" : "");
         kept_origin_done(&origin);
         kept_files_done(&files);
 }
@@ -100,6 +99,18 @@ static int print_trees(const CliStore *s)
         return 0;
 }
 
+static int print_damaged(const CliStore *s)
+{
+        _cleanup_strv_ char **paths = NULL;
+        int r;
+
+        r = store_damaged(s->cli->root, s->config->store_directory, &paths);
+        STRV_FOREACH (path, paths)
+                cli_line(stdout, "%s  damaged, kept in /%s", strrchr(*path, '/') + 1,
+                                *path + strspn(*path, "/"));
+        return err_trace(r);
+}
+
 static Code print_rows(const CliStore *s, const BuildManifests *shared)
 {
         size_t n = s->builds.n + shared->n;
@@ -118,6 +129,8 @@ static Code print_rows(const CliStore *s, const BuildManifests *shared)
                 for (size_t i = 0; i < n; i++)
                         print_row(&rows[i]);
                 r = print_trees(s);
+                if (r == 0)
+                        r = print_damaged(s);
         }
         if (r < 0)
                 return cli_fatal(r, "builds");
@@ -134,7 +147,7 @@ static Code list(const CliStore *s)
 
         r = sharing_look_now(s->cli->root, s->config, NULL, &shared, &problems);
         STRV_FOREACH (problem, problems)
-                (void)fprintf(stderr, "nvidia-driver: shared store: %s, ignoring\n", *problem);
+                cli_line(stderr, "nvidia-driver: shared store: %s, ignoring", *problem);
         code = r < 0 ? cli_fatal(r, "shared stores") : print_rows(s, &shared);
         build_manifests_done(&shared);
         return code;
@@ -253,7 +266,7 @@ static Code gc_trees(CliStore *s)
                 if (r < 0)
                         worst = cli_fail(CODE_STORE_FAILED, "%s: %s.", *kept, strerror(-r));
                 else
-                        (void)printf("%s: %s\n", *kept,
+                        cli_line(stdout, "%s: %s", *kept,
                                         r > 0             ? "in use"
                                         : s->cli->dry_run ? "would be removed"
                                                           : "removed");

@@ -62,7 +62,7 @@ static Code look(CliStore *s, bool tell)
         s->n_unreadable = strv_length(problems);
         if (tell)
                 STRV_FOREACH (problem, problems)
-                        (void)fprintf(stderr, "nvidia-driver: %s, ignoring this build\n", *problem);
+                        cli_line(stderr, "nvidia-driver: %s, ignoring this build", *problem);
         return r < 0 ? cli_fail(CODE_STORE_FAILED, "%s: %s.", s->config->store_directory, strerror(-r))
                      : CODE_OK;
 }
@@ -156,11 +156,10 @@ static bool verify_file(const CliStore *s, const BuildFile *f, const char *direc
         if (r == 0 && size == f->size && streq(hex, strempty(f->sha256)))
                 return true;
         if (r)
-                (void)fprintf(stderr, "nvidia-driver: %s/%s: %s\n", directory, f->name,
+                cli_line(stderr, "nvidia-driver: %s/%s: %s", directory, f->name,
                                 r == ROOT_E_ABSENT ? "it is gone" : strerror(-r));
         else
-                (void)fprintf(stderr, "nvidia-driver: %s/%s: it is not what was built\n", directory,
-                                f->name);
+                cli_line(stderr, "nvidia-driver: %s/%s: it is not what was built", directory, f->name);
         return false;
 }
 
@@ -173,6 +172,35 @@ Code cli_store_verify(const CliStore *s, const BuildManifest *m, const char *dir
                 if ((!wanted || wanted(m, &m->files[i])) && !verify_file(s, &m->files[i], directory))
                         code = CODE_BUILD_DAMAGED;
         return code;
+}
+
+/* What a program may say, and what of it is looked at; it is never stopped in the middle of a word. */
+enum { OUTPUT_MAX = 1024 * 1024 };
+
+/* To its very end: who does not read on lets the program wait for ever, and waits for it. */
+static int read_output(int fd, char **ret)
+{
+        _cleanup_free_ char *text = malloc(OUTPUT_MAX + 1);
+        char rest[16384];
+        size_t size = 0;
+
+        if (!text)
+                return err_origin(-ENOMEM);
+        for (;;) {
+                bool full = size == OUTPUT_MAX;
+                ssize_t n = read(fd, full ? rest : text + size, full ? sizeof(rest) : OUTPUT_MAX - size);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_origin(-errno);
+                if (n == 0)
+                        break;
+                size += full ? 0 : (size_t)n;
+        }
+        text[size] = '\0';
+        *ret = TAKE_PTR(text);
+        return 0;
 }
 
 int cli_store_run(char *const *argv, char *const *environment, BuildLog *log, char **ret_build)
@@ -188,10 +216,14 @@ int cli_store_run(char *const *argv, char *const *environment, BuildLog *log, ch
         if (r < 0)
                 return err_trace(r);
         (void)fcntl(output, F_SETFL, 0);
-        (void)fd_read_file(output, 1024 * 1024, &text, NULL);
+        r = read_output(output, &text);
+        /* It gets an error instead of a reader that does not come back. */
+        output = safe_close(output);
         while (waitid(P_PID, (id_t)pid, &si, WEXITED) < 0)
                 if (errno != EINTR)
                         return err_origin(-errno);
+        if (r < 0)
+                return err_trace(r);
         if (log && text && buildlog_feed(log, text, strlen(text), NULL) < 0)
                 return err_origin(-ENOMEM);
         if (log && buildlog_finish(log) < 0)
@@ -202,7 +234,7 @@ int cli_store_run(char *const *argv, char *const *environment, BuildLog *log, ch
                 if (build && ret_build)
                         (void)str_replace(ret_build, build);
                 else
-                        (void)fprintf(stderr, "%s\n", line);
+                        cli_line(stderr, "%s", line);
         }
         return si.si_code == CLD_EXITED ? si.si_status : 128;
 }

@@ -23,6 +23,7 @@
 #include "policy/vermagic.h"
 #include "sys/digest.h"
 #include "sys/kmodinfo.h"
+#include "sys/lockowner.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 #include "sys/storelock.h"
@@ -89,7 +90,7 @@ static Code check_module(const Root *root, BuildManifest *m, BuildFile *f)
         if (r < 0)
                 return worker_store_error(path, r);
         if (r > 0) {
-                helper_say(HELPER_KEY_DETAIL, "%s is no kernel module", f->name);
+                helper_say(HELPER_KEY_DETAIL, "%s is no kernel module, or a damaged module file", f->name);
                 return CODE_LINK_FAILED;
         }
 
@@ -325,7 +326,7 @@ static Code discard(const char *path)
                 return errno == ENOENT ? CODE_OK : worker_store_error(path, parent ? -errno : -ENOMEM);
         fd = openat(staging, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         /* It was free when the caller looked. Who took it since then keeps it. */
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && lockowner_is_trusted(fd, 0)) {
                 helper_say(HELPER_KEY_DETAIL, "%s is in use, leaving it", path);
                 return CODE_OK;
         }

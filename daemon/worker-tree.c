@@ -48,14 +48,11 @@ static void keeping_done(Keeping *k)
 static char *physical(const Root *root, const char *path)
 {
         _cleanup_close_ int fd = -EBADF;
-        char link[64], text[PATH_MAX];
-        ssize_t n;
+        char *found = NULL;
 
-        if (root_open(root, path, O_PATH | O_DIRECTORY, &fd))
+        if (root_open(root, path, O_PATH | O_DIRECTORY, &fd) || fd_path(fd, &found))
                 return NULL;
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, text, sizeof(text) - 1);
-        return n < 0 ? NULL : strndup(text, (size_t)n);
+        return found;
 }
 
 /* What has to be the same the next time, if it is still there then. */
@@ -224,7 +221,7 @@ static Code prepare(Keeping *k, char **a)
                 helper_say(HELPER_KEY_DETAIL, "%s: the name cannot be written down", k->origin.source);
                 return CODE_STORE_FAILED;
         }
-        if (mkdir(k->staged, 0755) < 0)
+        if (mkdir(k->staged, KEPT_MODE) < 0)
                 return worker_store_error(k->staged, -errno);
         k->fd = open(k->staged, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         return k->fd < 0 ? worker_store_error(k->staged, -errno) : CODE_OK;

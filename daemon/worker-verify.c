@@ -63,29 +63,8 @@ static int find_damage(const Root *root, const char *build, char **ret_why)
         return r < 0 ? err_trace(r) : r;
 }
 
-/*
- * Into staging, where it counts as stale. A store of imported builds has no
- * staging area yet; and an earlier damaged build of the same id may still wait
- * there to be removed, so the name has our pid in it.
- */
-static int set_aside(const Root *root, const char *build, const char *staging)
-{
-        const char *name = strrchr(build, '/');
-        _cleanup_free_ char *aside = str_format(
-                        "%s/damaged-%d-%s", staging, (int)getpid(), name ? name + 1 : build);
-        int r;
-
-        if (!aside)
-                return err_origin(-ENOMEM);
-        r = root_mkdirs(root, staging, 0755);
-        if (r)
-                return err_trace(r);
-        if (renameat2(AT_FDCWD, build, AT_FDCWD, aside, RENAME_NOREPLACE) < 0)
-                return err_origin(-errno);
-        return 0;
-}
-
-static Code retire_damaged(const Root *root, const char *build, const char *staging)
+/* *@ret_aside: where it is then, NULL if it could not be moved. */
+static Code set_damaged_aside(const Root *root, const char *build, const char *staging, char **ret_aside)
 {
         _cleanup_free_ char *store = strndup(staging, (size_t)(strrchr(staging, '/') - staging)),
                             *why = NULL;
@@ -101,7 +80,7 @@ static Code retire_damaged(const Root *root, const char *build, const char *stag
         r = find_damage(root, build, &why);
         if (r <= 0)
                 return r ? worker_store_error(build, r) : CODE_OK;
-        r = set_aside(root, build, staging);
+        r = store_set_aside(root, store, build, ret_aside);
         if (r < 0)
                 helper_say(HELPER_KEY_DETAIL, "%s could not be set aside: %s", build, strerror(-r));
         return CODE_BUILD_DAMAGED;
@@ -111,7 +90,7 @@ Code worker_verify(char **arguments)
 {
         const char *build = arguments[0], *staging = arguments[1];
         _cleanup_(root_freep) Root *root = NULL;
-        _cleanup_free_ char *why = NULL;
+        _cleanup_free_ char *why = NULL, *aside = NULL;
         Code code;
         int r;
 
@@ -122,9 +101,10 @@ Code worker_verify(char **arguments)
                 r = find_damage(root, build, &why);
         if (r <= 0)
                 return r ? worker_store_error(build, r) : CODE_OK;
-        code = retire_damaged(root, build, staging);
+        code = set_damaged_aside(root, build, staging, &aside);
         /* Readers of our lines keep the last detail, so the reason comes last. */
         if (code != CODE_OK)
-                helper_say(HELPER_KEY_DETAIL, "%s: %s", build, why);
+                helper_say(HELPER_KEY_DETAIL, "%s: %s%s%s", build, why, aside ? "; it is kept as " : "",
+                                strempty(aside));
         return code;
 }

@@ -55,6 +55,8 @@ static int get_string(json_t *object, const char *key, bool needed, char **ret, 
                 return needed ? invalid(reterr, str_format("field \"%s\" is missing", key)) : 0;
         if (!json_is_string(value))
                 return invalid(reterr, str_format("field \"%s\" is not a string", key));
+        if (!str_is_printable(json_string_value(value)))
+                return invalid(reterr, str_format("field \"%s\" has control characters in it", key));
         *ret = strdup(json_string_value(value));
         return *ret ? 0 : err_origin(-ENOMEM);
 }
@@ -74,6 +76,8 @@ static int get_names(json_t *object, const char *key, char ***ret, char **reterr
                 if (!json_is_string(value))
                         return invalid(reterr,
                                         str_format("field \"%s\" holds something else than names", key));
+                if (!str_is_printable(json_string_value(value)))
+                        return invalid(reterr, str_format("field \"%s\" has control characters in it", key));
                 r = strv_push(ret, json_string_value(value));
                 if (r)
                         return err_trace(r);
@@ -173,6 +177,8 @@ static int parse_inputs(json_t *object, BuildManifest *m, char **reterr)
                 if (!json_is_string(value) || !is_hex(json_string_value(value), 64))
                         return invalid(reterr,
                                         str_format("the digest of input \"%s\" is not 64 hex digits", name));
+                if (!str_is_printable(name))
+                        return invalid(reterr, strdup("the name of an input has control characters in it"));
                 r = build_manifest_add_input(m, name, json_string_value(value));
                 if (r)
                         return err_trace(r);

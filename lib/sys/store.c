@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/result.h"
 #include "base/str.h"
 #include "sys/digest.h"
+#include "sys/lockowner.h"
 #include "sys/manifestjson.h"
 #include "sys/store.h"
 
@@ -242,7 +244,7 @@ int store_stale(const Root *root, const char *directory, char ***ret_paths)
                         return err_trace(r);
                 if (root_open(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd) != 0)
                         continue;
-                if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                if (flock(fd, LOCK_EX | LOCK_NB) < 0 && lockowner_is_trusted(fd, 0))
                         continue; /* somebody works in it */
                 r = strv_push(&paths, path);
                 if (r)
@@ -286,6 +288,76 @@ int store_retire(const Root *root, const char *directory, const char *build)
         if (!from)
                 return err_origin(-ENOMEM);
         return err_trace(move_aside(root, from, staging, name ? name + 1 : build));
+}
+
+int store_damaged(const Root *root, const char *directory, char ***ret_paths)
+{
+        _cleanup_free_ char *damaged = NULL;
+        _cleanup_strv_ char **names = NULL, **paths = NULL;
+        int r;
+
+        r = below(directory, STORE_DAMAGED, &damaged);
+        if (r == 0)
+                r = root_list(root, damaged, &names);
+        if (r < 0)
+                return err_trace(r);
+        /* The names begin with the time, and are in order. */
+        STRV_FOREACH (name, names) {
+                r = strv_pushf(&paths, "%s/%s", damaged, *name);
+                if (r)
+                        return err_trace(r);
+        }
+        *ret_paths = TAKE_PTR(paths);
+        return 0;
+}
+
+/* One of the same second has another name. */
+static int move_to_damaged(
+                const Root *root, const char *from, const char *damaged, const char *name, char **ret)
+{
+        time_t now = time(NULL);
+
+        for (unsigned i = 0;; i++) {
+                char stamp[32] = "";
+                time_t at = now + (time_t)i;
+                struct tm tm;
+                _cleanup_free_ char *path = NULL, *to = NULL;
+
+                if (!gmtime_r(&at, &tm) || strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) == 0)
+                        return err_origin(-EOVERFLOW);
+                path = str_format("%s/%s-%s", damaged, stamp, name);
+                to = path ? root_path(root, path) : NULL;
+                if (!to)
+                        return err_origin(-ENOMEM);
+                if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
+                if (errno != EEXIST || i == RETIRED_MAX)
+                        return err_origin(-errno);
+        }
+}
+
+int store_set_aside(const Root *root, const char *directory, const char *build, char **ret_path)
+{
+        _cleanup_free_ char *damaged = NULL, *from = root_path(root, build);
+        _cleanup_strv_ char **paths = NULL;
+        const char *name = strrchr(build, '/');
+        size_t n;
+        int r;
+
+        r = below(directory, STORE_DAMAGED, &damaged);
+        if (r == 0)
+                r = root_mkdirs(root, damaged, 0755);
+        if (r || !from)
+                return r ? err_trace(r) : err_origin(-ENOMEM);
+        r = move_to_damaged(root, from, damaged, name ? name + 1 : build, ret_path);
+        if (r == 0)
+                r = store_damaged(root, directory, &paths);
+        n = strv_length(paths);
+        for (size_t i = 0; r == 0 && i + STORE_DAMAGED_MAX < n; i++)
+                r = store_retire(root, directory, paths[i]);
+        return err_trace(r);
 }
 
 enum { ID_MAX = 512 };

@@ -16,6 +16,7 @@
 #define STORE_BUILDS    "builds"
 #define STORE_STAGING   "staging"
 #define STORE_GOOD      "good"
+#define STORE_DAMAGED   "damaged"   /* builds that were not what was built, TIME-ID: for people to look at */
 #define STORE_TREES     "trees"     /* kernel trees, see policy/kepttree.h */
 #define STORE_TOOLCHAIN "toolchain" /* images, and where one is mounted for a build */
 
@@ -74,6 +75,19 @@ int store_good_read(const Root *root, const char *directory, const char *release
 
 /* The ids of all kernels. Returns 0 or a negative errno. */
 int store_good_list(const Root *root, const char *directory, char ***ret);
+
+/* How many damaged builds are kept. */
+enum { STORE_DAMAGED_MAX = 2 };
+
+/*
+ * Takes a damaged build out of builds/ in one step, and retires all but the
+ * newest of those that are kept. *@ret_path: where it is now, in @root; the
+ * caller's. For who holds the store's lock. Returns 0 or a negative errno.
+ */
+int store_set_aside(const Root *root, const char *directory, const char *build, char **ret_path);
+
+/* The damaged builds that are kept, the oldest first, as paths in @root. Returns 0 or a negative errno. */
+int store_damaged(const Root *root, const char *directory, char ***ret_paths);
 
 /*
  * Takes a build out of the store in one step, into staging/, where it counts as

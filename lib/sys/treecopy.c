@@ -51,15 +51,11 @@ static int copy_bytes(int from, int to, uint64_t *ret_size)
 /* Whether the open file, which a link led to, is below @allowed. */
 static bool is_allowed(const Copying *c, int fd)
 {
-        char link[64], path[PATH_MAX];
+        _cleanup_free_ char *path = NULL;
         const char *rest;
-        ssize_t n;
 
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, sizeof(path) - 1);
-        if (n < 0)
+        if (fd_path(fd, &path))
                 return false;
-        path[n] = '\0';
         rest = startswith(path, c->allowed);
         return rest && *rest == '/';
 }

@@ -79,6 +79,14 @@ def looking(m):
     d.stop()
 
 
+@story("gc: a worker that says more than anybody reads is no reason to wait for ever")
+def flood(m):
+    m.put(f"{STORE}/staging/left/file", "")
+    m.put("ctl/flood-discard", "")
+    builds(m, "gc")
+    check_equal(m.staging(), [], "staging")
+
+
 @story("every file of a build flipped, cut off, removed: verify names it")
 def damage(m):
     name = build(m)

@@ -4,7 +4,7 @@
 
 import os
 
-from harness import OUR_FILES, STORE, check, check_equal, main, story, wait_until
+from harness import OUR_FILES, RELEASE, STORE, TREE, check, check_equal, main, story, wait_until
 
 DAMAGED = 25
 
@@ -44,14 +44,59 @@ def damaged(m, harm, name, code="[build-damaged]"):
     check(code in d.log(), f"{code} in the log:\n{d.log()}")
     check(name in d.log(), f"{name} in the log:\n{d.log()}")
     m.check_store(1)
-    wait_until(lambda: not m.staging(), f"the damaged build is removed: {m.staging()}")
+    wait_until(lambda: not m.staging(), f"staging is empty: {m.staging()}")
+    kept = m.list(f"{STORE}/damaged")
+    check_equal([k.partition("-")[2] for k in kept], [build] if code == "[build-damaged]" else [], "damaged builds that are kept")
     d.stop()
     m.check_gone()
 
 
-for _name in OUR_FILES:
-    for _harm in (flip, truncate, os.unlink):
-        story(f"{_name}: {_harm.__name__}")(lambda m, h=_harm, n=_name: damaged(m, h, n))
+def break_store(m):
+    build = m.builds()[0]
+    flip(m.path(f"{STORE}/builds/{build}/nvidia-uvm.ko"))
+    return build
+
+
+@story("damaged, and nothing to make another one from: kept, said first, and again at the next start")
+def first_cause(m):
+    d = m.start()
+    d.wait_ready()
+    d.stop()
+    build = break_store(m)
+    os.unlink(m.path(f"lib/modules/{RELEASE}/build"))
+    os.rename(m.path(TREE), m.path("ctl/tree"))
+    for _ in range(2):
+        d = m.start("--set=Retry.DelaySec=10ms")
+        check_equal(d.wait(), DAMAGED, f"exit status\n{d.log()}")
+        status = m.status()[1]
+        check_equal((status["state"], status["code"]), ("failed", "build-damaged"), "status")
+        kept = m.list(f"{STORE}/damaged")
+        check_equal([k.partition("-")[2] for k in kept], [build], "damaged builds")
+        check(f"{STORE}/damaged/{kept[0]}" in status["detail"] and "kernel-tree-missing" in status["detail"], status["detail"])
+    check(f"{kept[0]}  damaged" in m.run("builds", "list").stdout, "builds list")
+    check_equal(m.run("builds", "list", "--json").stdout.strip(), "[]", "they are no builds")
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("the newest two damaged builds are kept")
+def bounded(m):
+    for name in ("20260101T000000Z-old", "20260102T000000Z-older-than-the-last"):
+        os.makedirs(m.path(f"{STORE}/damaged/{name}"))
+    d = m.start()
+    d.wait_ready()
+    d.stop()
+    break_store(m)
+    d = m.start("--set=Retry.DelaySec=10ms")
+    d.wait_ready()
+    kept = m.list(f"{STORE}/damaged")
+    check_equal((len(kept), kept[0]), (2, "20260102T000000Z-older-than-the-last"), "damaged builds")
+    wait_until(lambda: not m.staging(), "the oldest is removed")
+    d.stop()
+
+
+for _i, _name in enumerate(OUR_FILES):
+    _harm = (flip, truncate, os.unlink)[_i % 3]
+    story(f"{_name}: {_harm.__name__}")(lambda m, h=_harm, n=_name: damaged(m, h, n))
 
 
 @story("one byte more")

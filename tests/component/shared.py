@@ -4,6 +4,7 @@
 mount is said, and the start goes on without."""
 
 import json
+import itertools
 import os
 import shutil
 import subprocess
@@ -99,18 +100,18 @@ def told(m):
 def damaged(m):
     name = share(m, FLEET, OTHER)
     without_sources(m)
-    for file in [*OUR_FILES, "manifest.json"]:
-        for harm in (flip, os.unlink, lambda p: os.truncate(p, os.path.getsize(p) - 1)):
-            path = m.path(f"{FLEET}/builds/{name}/{file}")
-            shutil.copy(path, m.path("ctl/whole"))
-            harm(path)
-            d = ready(m, SHARED)
-            gone = file == "manifest.json" and not os.path.exists(path)
-            check(gone or (f"/{FLEET}/{name}: {file}" in d.log() and "ignoring" in d.log()), f"{file}:\n{d.log()}")
-            check(f"Build /{OTHER}/{name} is copied" in d.log(), d.log())
-            d.stop()
-            shutil.copy(m.path("ctl/whole"), path)
-            shutil.rmtree(m.path(f"{STORE}/builds"))
+    harms = (flip, os.unlink, lambda p: os.truncate(p, os.path.getsize(p) - 1))
+    for file, harm in [*zip(OUR_FILES, itertools.cycle(harms)), *(("manifest.json", harm) for harm in harms)]:
+        path = m.path(f"{FLEET}/builds/{name}/{file}")
+        shutil.copy(path, m.path("ctl/whole"))
+        harm(path)
+        d = ready(m, SHARED)
+        gone = file == "manifest.json" and not os.path.exists(path)
+        check(gone or (f"/{FLEET}/{name}: {file}" in d.log() and "ignoring" in d.log()), f"{file}:\n{d.log()}")
+        check(f"Build /{OTHER}/{name} is copied" in d.log(), d.log())
+        d.stop()
+        shutil.copy(m.path("ctl/whole"), path)
+        shutil.rmtree(m.path(f"{STORE}/builds"))
     flip(m.path(f"{FLEET}/builds/{name}/nvidia.ko"))
     flip(m.path(f"{OTHER}/builds/{name}/nv-linux.o"))
     os.rename(m.path("ctl/source"), m.path(SOURCE))
@@ -178,7 +179,7 @@ def hangs(m):
     share(m, FLEET)
     for n, operation in enumerate(("shared", "take")):
         m.close(operation)
-        d = m.start(f"--set=Store.Shared=/{FLEET}", "--set=Store.SharedTimeoutSec=300ms", "--set=Store.LockTimeoutSec=1s")
+        d = m.start(f"--set=Store.Shared=/{FLEET}", "--set=Store.SharedTimeoutSec=3s", "--set=Store.LockTimeoutSec=1s")
         m.wait_at(operation)
         check_equal(m.status()[1]["state"], "checking", "state by the bus")
         d.wait_log("does not answer, ignoring" if operation == "shared" else "copying it takes too long, ignoring it")

@@ -485,6 +485,8 @@ static const struct {
         { "{\n  \"format\": 1,\n  oops\n}", "line 3: string or '}' expected near 'oops'" },
         { "{\n\"format\": 1,\n\"format\": 1\n}", "line 3: duplicate object key" },
         { DRAFT "\n\nmore", "line 3: end of file expected near 'more'" },
+        { "{\"format\":1,\"id\":\"\\u001b[2J\"}", "field \"id\" has control characters in it" },
+        { "{\"format\":1,\"id\":\"\xe2\x80\xae\"}", "field \"id\" has control characters in it" },
         { "{\"id\":\"\xff\"}", "line 1: unable to decode byte 0xff" },
         { "{\"id\":\"\\u0000\"}", "line 1: \\u0000 is not allowed" },
         { "[1]", "line 1: not a JSON object" },

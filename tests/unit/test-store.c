@@ -282,6 +282,24 @@ static void on_held(pid_t pid)
         n_told++;
 }
 
+/* Only who can open it can lock it. One that an older version made for all is private afterwards. */
+START_TEST(test_lock_mode)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_close_ int first = -EBADF, second = -EBADF;
+        pid_t holder = -1;
+        struct stat st;
+
+        ck_assert_int_eq(storelock_acquire(t.root, STORE, &first, &holder), 0);
+        ck_assert_int_eq(fstat(first, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, 0600);
+        ck_assert_int_eq(fchmod(first, 0644), 0);
+        ck_assert_int_eq(storelock_acquire(t.root, STORE, &second, &holder), STORELOCK_E_HELD);
+        ck_assert_int_eq(fstat(first, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, 0600);
+}
+END_TEST
+
 START_TEST(test_lock_wait)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -327,6 +345,6 @@ START_TEST(test_lock_wait)
 END_TEST
 
 UNIT_MAIN("store", UNIT_TEST(test_broken), UNIT_TEST(test_good), UNIT_TEST(test_lock),
-                UNIT_TEST(test_lock_wait), UNIT_TEST(test_stage), UNIT_TEST(test_killed),
-                UNIT_LOOP(test_stage_impossible, 3), UNIT_TEST(test_stale), UNIT_TEST(test_list),
-                UNIT_TEST(test_list_damaged), UNIT_TEST(test_read))
+                UNIT_TEST(test_lock_mode), UNIT_TEST(test_lock_wait), UNIT_TEST(test_stage),
+                UNIT_TEST(test_killed), UNIT_LOOP(test_stage_impossible, 3), UNIT_TEST(test_stale),
+                UNIT_TEST(test_list), UNIT_TEST(test_list_damaged), UNIT_TEST(test_read))
