@@ -22,6 +22,15 @@ static void print_time(usec_t time)
         (void)printf("%s.%03u  ", text, (unsigned)(time / USEC_PER_MSEC % 1000));
 }
 
+/* A detail may quote the kernel log, and whoever can write to the store can write the file. */
+static void make_printable(HistoryEntry *e)
+{
+        char *texts[] = { e->boot, e->from, e->state, e->code, e->detail };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                (void)str_printable(texts[i]);
+}
+
 static void print_entry(const HistoryEntry *e)
 {
         _cleanup_free_ char *took = str_from_usec(e->took);
@@ -53,12 +62,12 @@ static void print_entry(const HistoryEntry *e)
         (void)printf("\n");
 }
 
-static int print_all(const HistoryEntries *l, bool json)
+static int print_all(HistoryEntries *l, bool json)
 {
         const char *boot = NULL;
 
         for (size_t i = 0; i < l->n; i++) {
-                const HistoryEntry *e = &l->items[i];
+                HistoryEntry *e = &l->items[i];
                 _cleanup_free_ char *line = NULL;
                 int r;
 
@@ -69,6 +78,7 @@ static int print_all(const HistoryEntries *l, bool json)
                         (void)fputs(line, stdout);
                         continue;
                 }
+                make_printable(e);
                 if (!streq_ptr(boot, e->boot))
                         (void)printf("-- boot %s --\n", strna(e->boot));
                 boot = e->boot;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * nvidia-driver status. With a daemon, its own words, over the private socket;
+ * nvidia-driver status. With a daemon, its own words, over the private socket
+ * or, for those who may not open that, from the status file;
  * without one, the machine as it is and why the last daemon ended. Exit
  * status: 0 when the driver is ready, 3 when no daemon runs (as systemctl
  * status), 5 while it is on its way, else that of the code.
@@ -19,6 +20,7 @@
 #include "failure.h"
 #include "policy/fsm.h"
 #include "settings.h"
+#include "statusfile.h"
 #include "sys/clock.h"
 #include "sys/devnodes.h"
 #include "sys/statusjson.h"
@@ -161,8 +163,9 @@ static void print_devices(const Status *s)
                                 i + 1 == s->n_devices ? "\n" : "");
 }
 
-void cli_print_status(const Cli *cli, const Status *s)
+void cli_print_status(const Cli *cli, Status *s)
 {
+        status_make_printable(s);
         print_head(cli, s);
         print_plan(s);
         print_modules(s);
@@ -170,6 +173,8 @@ void cli_print_status(const Cli *cli, const Status *s)
         print_gpus(s);
         print_devices(s);
         print_services(s);
+        STRV_FOREACH (pending, s->pending)
+                (void)printf("  Pending: %s\n", *pending);
         STRV_FOREACH (problem, s->problems)
                 (void)printf("  Warning: %s\n", *problem);
 }
@@ -221,6 +226,10 @@ static int describe_locally(const Cli *cli, Status *s)
                 r = str_replace(&s->version, PROJECT_VERSION);
         if (r == 0)
                 r = facts_fill_status(cli->root, config, s);
+        if (r == 0 && s->code && streq(s->state, fsm_state_to_string(FSM_FAILED)))
+                cli_fill_failure_time(cli, s);
+        if (r == 0 && code == CODE_BUSY)
+                r = cli_fill_busy(cli, s);
         if (r == 0)
                 r = udevmon_new(&udev);
         if (r == 0)
@@ -237,6 +246,11 @@ static int get_status(const Cli *cli, Status *s, bool *ret_running)
         int r;
 
         r = bus_ask_describe(cli->root, &text);
+        if (r == BUS_E_NOT_ALLOWED) {
+                r = statusfile_read(cli->root, s);
+                *ret_running = r == 0;
+                return r > 0 ? err_trace(describe_locally(cli, s)) : err_trace(r);
+        }
         *ret_running = r == 0;
         if (r == BUS_E_NOT_RUNNING)
                 return err_trace(describe_locally(cli, s));

@@ -18,8 +18,9 @@ int failure_write(const Root *root, Code code, const char *detail)
                 return err_origin(-ENOMEM);
         r = root_mkdirs(root, RUNTIME_DIRECTORY, 0755);
         if (r == 0)
+                /* In use: the particulars name processes of others, who are nobody's business but root's. */
                 r = root_write_file(root, RUNTIME_FAILURE, text, MIN(strlen(text), (size_t)FAILURE_SIZE_MAX),
-                                0644);
+                                code == CODE_BUSY ? 0600 : 0644);
         return err_trace(r);
 }
 
@@ -31,6 +32,8 @@ int failure_read(const Root *root, Code *ret_code, char **ret_detail)
         int r;
 
         r = root_read_file(root, RUNTIME_FAILURE, FAILURE_SIZE_MAX, &text, NULL);
+        if (r == -EACCES)
+                return 1;
         if (r)
                 return r < 0 ? err_trace(r) : 1;
         rest = text + strcspn(text, "\n");

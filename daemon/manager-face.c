@@ -20,12 +20,17 @@
 #include "readyfile.h"
 #include "settings.h"
 #include "stage-services.h"
+#include "statusfile.h"
 #include "sys/clock.h"
 #include "sys/notify.h"
+#include "sys/procsignal.h"
 #include "sys/statusjson.h"
 
 /* Every message wakes the service manager; people do not read faster than this. */
 #define STATUS_INTERVAL (250 * USEC_PER_MSEC)
+
+/* READY=1 is repeated until it was sent: the start would run into the service manager's timeout. */
+#define REPEAT_INTERVAL (1 * USEC_PER_SEC)
 
 /* Longer than any single compiler run takes on a slow machine. */
 #define EXTENSION (3 * USEC_PER_MINUTE)
@@ -68,10 +73,24 @@ static char *state_text(Manager *m)
         return text;
 }
 
+static void repeat_later(Manager *m)
+{
+        if (notify_is_owed() && sd_event_source_set_time_relative(m->notify_timer, REPEAT_INTERVAL) >= 0)
+                (void)sd_event_source_set_enabled(m->notify_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_notify_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        if (!notify_repeat())
+                repeat_later(userdata);
+        return 0;
+}
+
 static void send_status(Manager *m, bool went_forward)
 {
         _cleanup_free_ char *text = state_text(m);
 
+        manager_status_changed(m);
         if (!text)
                 return;
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
@@ -80,6 +99,7 @@ static void send_status(Manager *m, bool went_forward)
                 notify_sendf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, text, (uint64_t)EXTENSION);
         else
                 notify_sendf("STATUS=%s", text);
+        repeat_later(m);
 }
 
 static int on_status_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -149,6 +169,12 @@ void manager_face_state(Manager *m, FsmState before)
                 log_code(m->log, LOG_WARNING, m->fsm.code, m->detail);
         /* In a later attempt a stage that is entered again is no progress: only what it then does. */
         send_status(m, fsm_state_is_stage(state) && m->fsm.attempt == 0);
+        /* Stages that have nothing to do follow each other at once; what people wait for is seen at once. */
+        if (fsm_state_is_stage(state) || state == FSM_CHECK)
+                statusfile_soon(m->status_file);
+        else
+                statusfile_write(m->status_file);
+        manager_status_changed(m);
 }
 
 void manager_face_ready(Manager *m)
@@ -157,6 +183,7 @@ void manager_face_ready(Manager *m)
 
         (void)str_replace(&m->detail, NULL);
         notify_sendf("READY=1\nSTATUS=%s", strempty(text));
+        repeat_later(m);
         log_message(m->log, LOG_NOTICE, LOG_ID_READY, "%s. Done, now waiting for signal", strempty(text));
 }
 
@@ -189,6 +216,7 @@ static void replace_config(Manager *m)
         m->problems = TAKE_PTR(problems);
         log_notice(m->log,
                         "The configuration was read again; what concerns the driver applies when it is next loaded.");
+        manager_wishes_foresee(m);
         if (changed && m->fsm.fallback)
                 manager_post(m, &(FsmEvent){ .type = FSM_EV_RETRY });
 }
@@ -216,6 +244,7 @@ int manager_fill_status(Manager *m, Status *s)
 
         s->since = m->since_realtime;
         s->pid = getpid();
+        s->pid_start = m->pid_start;
         s->foreign = m->plan.foreign;
         s->slowest_turn = m->watch.slowest;
         r = str_replace(&s->state, fsm_state_to_string(m->fsm.state));
@@ -243,6 +272,8 @@ int manager_fill_status(Manager *m, Status *s)
                                     : str_replace(&s->signature, m->plan.signature);
         if (r == 0)
                 r = facts_plan_status(&m->facts, &m->plan, s);
+        if (r == 0)
+                r = strv_copy(m->pending, &s->pending);
         STRV_FOREACH (problem, m->problems)
                 if (r == 0)
                         r = strv_push(&s->problems, *problem);
@@ -267,6 +298,45 @@ int manager_face_describe(Manager *m, char **ret)
                 r = status_format(&s, ret);
         status_done(&s);
         return err_trace(r);
+}
+
+static int describe_to_all(void *userdata, char **ret)
+{
+        Status s = {};
+        int r;
+
+        r = manager_fill_status(userdata, &s);
+        if (r == 0) {
+                status_hide_holders(&s);
+                r = status_format(&s, ret);
+        }
+        status_done(&s);
+        return err_trace(r);
+}
+
+int manager_face_open(Manager *m)
+{
+        _cleanup_(root_freep) Root *host = NULL;
+        int r;
+
+        r = root_new("/", &host);
+        if (r == 0)
+                r = procsignal_start(host, getpid(), &m->pid_start);
+        /* A machine without /proc: the pid alone has to do. */
+        if (r)
+                m->pid_start = 0;
+        /* Made now: when there are no descriptors left it could not be made. */
+        r = sd_event_add_time(m->event, &m->notify_timer, CLOCK_MONOTONIC, 0, 0, on_notify_timer, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->notify_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return err_origin(r);
+        return err_trace(statusfile_new(m->event, m->root, m->log, describe_to_all, m, &m->status_file));
+}
+
+void manager_status_changed(Manager *m)
+{
+        statusfile_changed(m->status_file);
 }
 
 void manager_face_exit(Manager *m)

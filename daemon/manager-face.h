@@ -5,6 +5,9 @@
 
 #include "manager.h"
 
+/* The status file. Returns 0 or a negative errno. */
+int manager_face_open(Manager *m);
+
 /* The state changed; @before is the one that was left. */
 void manager_face_state(Manager *m, FsmState before);
 void manager_face_ready(Manager *m);

@@ -62,12 +62,25 @@ typedef struct Status {
         uint64_t n_holders; /* processes among these and the others */
         StatusDevice *devices; /* made by us */
         size_t n_devices;
+        char **pending;  /* what the configuration that was read again means for the next start */
         char **problems; /* of the configuration and the store */
+
+        /* Clock ticks after boot: .pid and this are one process and no later one. 0 if not known. */
+        uint64_t pid_start;
 } Status;
 
 void status_done(Status *s);
 int status_add_step(Status *s, const char *stage, bool run, const char *reason);
 int status_add_device(Status *s, const char *node, unsigned major, unsigned minor, bool present);
+
+/*
+ * Takes out what tells of other users' processes: the holders, and texts that
+ * name them. Their number stays.
+ */
+void status_hide_holders(Status *s);
+
+/* Makes every text fit for a terminal, see str_printable(); a line break in one of them forges no line. */
+void status_make_printable(Status *s);
 
 /* Copies @service. */
 int status_add_service(Status *s, const StatusService *service);

@@ -14,6 +14,9 @@ static usec_t read_clock(clockid_t id)
         struct timespec ts = {};
 
         (void)clock_gettime(id, &ts);
+        /* A clock before 1970 is one that was never set: not known is all that can be said. */
+        if (ts.tv_sec < 0)
+                return 0;
         return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / NSEC_PER_USEC;
 }
 

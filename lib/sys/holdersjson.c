@@ -16,21 +16,12 @@
 #include "base/str.h"
 #include "sys/holdersjson.h"
 
-/* json_string() refuses what is not UTF-8; a cut may have made it so at its end. */
 static json_t *string_to_json(const char *value)
 {
         char text[HOLDERS_STRING_MAX];
-        json_t *string;
 
         (void)snprintf(text, sizeof(text), "%s", value);
-        for (char *c = text; *c; c++)
-                if ((unsigned char)*c < 0x20 || *c == 0x7f)
-                        *c = '?';
-        string = json_string(text);
-        for (char *c = text; !string && *c; c++)
-                if ((unsigned char)*c >= 0x80)
-                        *c = '?';
-        return string ? string : json_string(text);
+        return json_string(str_printable(text));
 }
 
 static void set_string(json_t *object, const char *key, const char *value)
@@ -123,7 +114,10 @@ static int get_string(json_t *o, const char *key, bool needed, char **ret)
                 return 0;
         if (!json_is_string(value))
                 return HOLDERS_E_INVALID;
-        return err_trace(str_replace(ret, json_string_value(value)));
+        if (str_replace(ret, json_string_value(value)) < 0)
+                return err_origin(-ENOMEM);
+        (void)str_printable(*ret);
+        return 0;
 }
 
 static int parse_strings(json_t *o, Holder *h)

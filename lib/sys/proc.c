@@ -73,7 +73,7 @@ static _Noreturn void end_as(int status)
                 (void)signal(WTERMSIG(status), SIG_DFL);
                 (void)raise(WTERMSIG(status));
         }
-        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : PROC_STATUS_NO_EXEC);
 }
 
 /*
@@ -95,17 +95,17 @@ static void guard(pid_t parent)
         (void)signal(GUARD_SIGNAL, kill_own_group);
         (void)prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL);
         if (getppid() != parent)
-                _exit(127);
+                _exit(PROC_STATUS_NO_EXEC);
         pid = fork();
         if (pid < 0) {
                 complain("cannot execute ", "a second process");
-                _exit(127);
+                _exit(PROC_STATUS_NO_EXEC);
         }
         if (pid == 0) {
                 (void)signal(GUARD_SIGNAL, SIG_DFL);
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                 if (getppid() != self)
-                        _exit(127);
+                        _exit(PROC_STATUS_NO_EXEC);
                 (void)sigprocmask(SIG_SETMASK, &none, NULL);
                 return;
         }
@@ -116,7 +116,7 @@ static void guard(pid_t parent)
         (void)close_range(STDIN_FILENO, ~0U, 0);
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
-                        _exit(127);
+                        _exit(PROC_STATUS_NO_EXEC);
         end_as(status);
 }
 
@@ -128,24 +128,24 @@ static _Noreturn void run_child(const ProcSpec *spec, pid_t parent, int null, in
                 (void)prctl(PR_SET_PDEATHSIG, spec->death_signal);
         /* The parent may have died between fork and prctl: nobody would tell us. */
         if (spec->death_signal && getppid() != parent)
-                _exit(127);
+                _exit(PROC_STATUS_NO_EXEC);
 
         if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
-                _exit(127);
+                _exit(PROC_STATUS_NO_EXEC);
         keep_only(spec->keep_fd);
 
         if (spec->guarded)
                 guard(parent);
         if (chdir(spec->directory ? spec->directory : "/") < 0) {
                 complain("cannot enter ", spec->directory);
-                _exit(127);
+                _exit(PROC_STATUS_NO_EXEC);
         }
         if (spec->environment)
                 environ = (char **)spec->environment;
         (void)execvp(spec->argv[0], spec->argv);
         complain("cannot execute ", spec->argv[0]);
-        _exit(127);
+        _exit(PROC_STATUS_NO_EXEC);
 }
 
 /*

@@ -11,6 +11,9 @@
 
 #include "base/macro.h"
 
+/* The exit status of a child whose program could not be executed, as in a shell. */
+enum { PROC_STATUS_NO_EXEC = 127 };
+
 typedef struct ProcSpec {
         char *const *argv;        /* argv[0] is looked up in the child's PATH */
         char *const *environment; /* complete; NULL inherits ours */
@@ -29,7 +32,7 @@ typedef struct ProcSpec {
  * @guarded there is one process more, the leader of the group, which kills all of
  * the group when this process dies, and otherwise ends as the program did.
  *
- * A program that cannot be executed makes the child exit with status 127 and a
+ * A program that cannot be executed makes the child exit with PROC_STATUS_NO_EXEC and a
  * line of output that says why.
  *
  * Return: 0 or a negative errno.

@@ -31,11 +31,9 @@ static bool parse_start(char *stat, uint64_t *ret)
                str_to_u64(fields[FIELD_START - FIELD_AFTER_COMMAND], 10, 0, UINT64_MAX, ret) == 0;
 }
 
-/* Returns 0, PROCSIGNAL_E_GONE or a negative errno. */
-static int check_start(const Root *host, pid_t pid, uint64_t start)
+int procsignal_start(const Root *host, pid_t pid, uint64_t *ret)
 {
         _cleanup_free_ char *path = str_format("proc/%" PRIi32 "/stat", (int32_t)pid), *stat = NULL;
-        uint64_t now;
         int r;
 
         if (!path)
@@ -45,8 +43,18 @@ static int check_start(const Root *host, pid_t pid, uint64_t start)
                 return PROCSIGNAL_E_GONE;
         if (r)
                 return r < 0 ? err_trace(r) : err_fold(r);
-        if (!parse_start(stat, &now))
-                return err_origin(-EBADMSG);
+        return parse_start(stat, ret) ? 0 : err_origin(-EBADMSG);
+}
+
+/* Returns 0, PROCSIGNAL_E_GONE or a negative errno. */
+static int check_start(const Root *host, pid_t pid, uint64_t start)
+{
+        uint64_t now;
+        int r;
+
+        r = procsignal_start(host, pid, &now);
+        if (r)
+                return r < 0 ? err_trace(r) : r;
         return now == start ? 0 : PROCSIGNAL_E_GONE;
 }
 

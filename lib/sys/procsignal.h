@@ -13,6 +13,9 @@ enum {
         PROCSIGNAL_E_GONE, /* it has ended; the pid may be another process' now */
 };
 
+/* When process @pid of @host began, as below. Returns 0, PROCSIGNAL_E_GONE or a negative errno. */
+int procsignal_start(const Root *host, pid_t pid, uint64_t *ret);
+
 /*
  * Never blocks. @host: the root whose proc is this kernel's own; a fixture's
  * start times must not decide about processes of the machine that it is

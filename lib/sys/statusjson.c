@@ -175,6 +175,8 @@ int status_format(const Status *s, char **ret)
         set_string(root, "detail", s->detail);
         set_string(root, "progress", s->progress);
         (void)json_object_set_new(root, "pid", s->pid ? json_integer(s->pid) : json_null());
+        (void)json_object_set_new(root, "pidStart",
+                        s->pid_start ? json_integer((json_int_t)s->pid_start) : json_null());
         set_string(root, "version", s->version);
         set_string(root, "kernelRelease", s->kernel_release);
         set_string(root, "kernelVersion", s->kernel_version);
@@ -196,6 +198,7 @@ int status_format(const Status *s, char **ret)
         (void)json_object_set_new(root, "services", services_to_json(s));
         (void)json_object_set_new(root, "holders", holders_to_json(&s->holders));
         (void)json_object_set_new(root, "holdingProcesses", json_integer((json_int_t)s->n_holders));
+        set_list(root, "pending", s->pending);
         set_list(root, "problems", s->problems);
 
         text = json_dumps(root, JSON_INDENT(2));
@@ -365,6 +368,7 @@ int status_parse(const char *text, Status *ret)
         s.detail = get_string(root, "detail");
         s.progress = get_string(root, "progress");
         s.pid = json_integer_value(json_object_get(root, "pid"));
+        s.pid_start = (uint64_t)json_integer_value(json_object_get(root, "pidStart"));
         s.version = get_string(root, "version");
         s.kernel_release = get_string(root, "kernelRelease");
         s.kernel_version = get_string(root, "kernelVersion");
@@ -376,6 +380,8 @@ int status_parse(const char *text, Status *ret)
         s.foreign = json_is_true(json_object_get(root, "foreign"));
         s.slowest_turn = (usec_t)json_integer_value(json_object_get(root, "slowestTurnUSec"));
         r = parse_lists(root, &s);
+        if (r == 0)
+                r = get_list(root, "pending", &s.pending);
         if (r == 0 && (!s.state || !s.code))
                 r = STATUS_E_INVALID;
         if (r) {

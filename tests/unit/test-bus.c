@@ -9,8 +9,10 @@
 
 #include "unit.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -118,6 +120,17 @@ static int connect_raw(Server *s)
         (void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/" RUNTIME_SOCKET, s->t.path);
         ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
         return fd;
+}
+
+static unsigned count_fds(void)
+{
+        DIR *d = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        while (readdir(d))
+                n++;
+        (void)closedir(d);
+        return n;
 }
 
 static void check_serves(Server *s)
@@ -432,6 +445,196 @@ START_TEST(test_end_does_not_wait)
 }
 END_TEST
 
+/* The same when the loop ends with clients that nobody has dropped: sd-bus would wait for each of them. */
+START_TEST(test_exit_does_not_wait)
+{
+        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+        _cleanup_server_ Server s;
+        int silent, deaf;
+
+        server_init(&s);
+        silent = connect_raw(&s);
+        deaf = connect_raw(&s);
+        settle(&s);
+        ck_assert_int_eq(send(deaf, hello, sizeof(hello) - 1, 0), sizeof(hello) - 1);
+        settle(&s);
+        for (unsigned i = 0; i < 8; i++)
+                bus_state_changed(s.bus);
+        ck_assert_int_ge(sd_event_exit(s.event, 0), 0);
+        ck_assert_int_ge(sd_event_loop(s.event), 0);
+        closep(&silent);
+        closep(&deaf);
+}
+END_TEST
+
+static bool is_hung_up(int fd)
+{
+        char buffer[4096];
+        ssize_t n;
+
+        do
+                n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+        while (n > 0);
+        return n == 0 || errno == ECONNRESET;
+}
+
+/* What a client does not read is kept for it only up to a bound. */
+START_TEST(test_deaf)
+{
+        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+        _cleanup_server_ Server s;
+        int deaf;
+
+        server_init(&s);
+        deaf = connect_raw(&s);
+        settle(&s);
+        ck_assert_int_eq(send(deaf, hello, sizeof(hello) - 1, 0), sizeof(hello) - 1);
+        settle(&s);
+        for (unsigned i = 0; i < 5000; i++)
+                bus_state_changed(s.bus);
+        settle(&s);
+        ck_assert(is_hung_up(deaf));
+        check_serves(&s);
+        closep(&deaf);
+}
+END_TEST
+
+static const char *const beginnings[] = { "", "\0AUTH", "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n",
+        "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\nl\1\0\1\377\377\377\1\1\0\0\0" };
+static const size_t beginning_sizes[] = { 0, 5, 30, 42 };
+
+/* Who does not get to the end of a first message is hung up on; who did may be silent. */
+START_TEST(test_never_a_message)
+{
+        BusHandler impatient = handler;
+        _cleanup_server_ Server s;
+        sd_bus *watching;
+        int fd;
+
+        server_init(&s);
+        s.bus = bus_free(s.bus);
+        impatient.patience = 100 * USEC_PER_MSEC;
+        ck_assert_int_eq(bus_new(s.event, s.t.root, &impatient, &s, &s.bus), 0);
+        watching = open_bus(&s);
+        ck_assert_int_ge(sd_bus_call_method_async(watching, NULL, NULL, BUS_PATH, BUS_INTERFACE, "Describe",
+                                         NULL, NULL, ""),
+                        0);
+        while (s.n_described == 0) {
+                (void)sd_bus_process(watching, NULL);
+                settle(&s);
+        }
+        fd = connect_raw(&s);
+        settle(&s);
+        if (beginning_sizes[_i] > 0)
+                ck_assert_int_eq(send(fd, beginnings[_i], beginning_sizes[_i], 0), beginning_sizes[_i]);
+        while (!is_hung_up(fd))
+                ck_assert_int_ge(sd_event_run(s.event, UINT64_MAX), 0);
+        ck_assert(!is_hung_up(sd_bus_get_fd(watching)));
+        sd_bus_close_unref(watching);
+        closep(&fd);
+}
+END_TEST
+
+/* Descriptors are neither agreed upon nor kept. */
+START_TEST(test_descriptors)
+{
+        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n";
+        char control[CMSG_SPACE(sizeof(int[10]))] = {}, answer[1024] = "";
+        static char half[] = "l\1\0\1\377\377\0\0\1\0\0\0";
+        struct iovec iov = { half, 12 };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+        };
+        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        _cleanup_server_ Server s;
+        unsigned before;
+        int fd;
+
+        server_init(&s);
+        fd = connect_raw(&s);
+        settle(&s);
+        ck_assert_int_eq(send(fd, hello, sizeof(hello) - 1, 0), sizeof(hello) - 1);
+        settle(&s);
+        ck_assert_int_gt(recv(fd, answer, sizeof(answer) - 1, 0), 0);
+        ck_assert_ptr_null(strstr(answer, "AGREE_UNIX_FD"));
+
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof(int[10]));
+        for (unsigned i = 0; i < 10; i++)
+                memcpy(CMSG_DATA(head) + i * sizeof(int), &fd, sizeof(int));
+        before = count_fds();
+        ck_assert_int_eq(sendmsg(fd, &message, 0), 12);
+        settle(&s);
+        ck_assert_uint_le(count_fds(), before);
+        closep(&fd);
+        check_serves(&s);
+}
+END_TEST
+
+/* Without descriptors the listener rests, the loop does not spin, and then everybody is served. */
+START_TEST(test_no_descriptors)
+{
+        struct rlimit limit, none;
+        _cleanup_server_ Server s;
+        unsigned turns = 0;
+        pid_t pid;
+
+        server_init(&s);
+        check_serves(&s);
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        pid = client(&s, ask);
+        none = (struct rlimit){ 0, limit.rlim_max };
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+        /* The client comes, is not accepted, and nothing is left to do until the pause is over. */
+        while (sd_event_run(s.event, 500 * USEC_PER_MSEC) > 0)
+                ck_assert_uint_lt(turns++, 10);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        TURN_UNTIL(&s, s.n_exited == 2);
+        ck_assert_int_eq(s.status, 0);
+        ck_assert_int_gt(pid, 0);
+}
+END_TEST
+
+/* Somebody else's connection is hung up on, whatever the mode of the socket. */
+static int ask_as_nobody(Server *s)
+{
+        if (fchmodat(AT_FDCWD, s->t.path, 0755, 0) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+                return 90;
+        return ask(s);
+}
+
+static int refused(Server *s)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (fchmodat(AT_FDCWD, s->t.path, 0755, 0) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+                return 90;
+        return bus_ask_describe(s->t.root, &text) == BUS_E_NOT_ALLOWED ? 0 : 1;
+}
+
+START_TEST(test_nobody)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_server_ Server s;
+
+        if (geteuid() != 0)
+                return;
+        server_init(&s);
+        (void)client(&s, refused);
+        TURN_UNTIL(&s, s.n_exited == 1);
+        ck_assert_int_eq(s.status, 0);
+
+        path = root_path(s.t.root, RUNTIME_SOCKET);
+        ck_assert_int_eq(chmod(path, 0666), 0);
+        (void)client(&s, ask_as_nobody);
+        TURN_UNTIL(&s, s.n_exited == 2);
+        ck_assert_int_eq(s.status, 2);
+        ck_assert_uint_eq(s.n_described, 0);
+        check_serves(&s);
+}
+END_TEST
+
 START_TEST(test_not_running)
 {
         _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
@@ -456,7 +659,7 @@ START_TEST(test_socket)
         server_init(&s);
         ck_assert_int_eq(root_stat(s.t.root, RUNTIME_SOCKET, &st), 0);
         ck_assert(S_ISSOCK(st.st_mode));
-        ck_assert_uint_eq(st.st_mode & 07777, 0666);
+        ck_assert_uint_eq(st.st_mode & 07777, 0600);
         s.bus = bus_free(s.bus);
         ck_assert(!root_exists(s.t.root, RUNTIME_SOCKET));
         ck_assert_ptr_null(bus_free(NULL));
@@ -498,4 +701,7 @@ UNIT_MAIN("bus", UNIT_TEST(test_describe), UNIT_TEST(test_describe_large), UNIT_
                 UNIT_TEST(test_property), UNIT_TEST(test_changes), UNIT_TEST(test_hundred_clients),
                 UNIT_TEST(test_hundred_at_once), UNIT_LOOP(test_garbage, ELEMENTSOF(garbage)),
                 UNIT_TEST(test_flood), UNIT_TEST(test_vanishes), UNIT_TEST(test_end_does_not_wait),
-                UNIT_TEST(test_not_running), UNIT_TEST(test_socket), UNIT_TEST(test_no_place))
+                UNIT_TEST(test_exit_does_not_wait), UNIT_TEST(test_deaf),
+                UNIT_LOOP(test_never_a_message, ELEMENTSOF(beginnings)), UNIT_TEST(test_descriptors),
+                UNIT_TEST(test_no_descriptors), UNIT_TEST(test_nobody), UNIT_TEST(test_not_running),
+                UNIT_TEST(test_socket), UNIT_TEST(test_no_place))

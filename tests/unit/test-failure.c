@@ -125,7 +125,7 @@ START_TEST(test_impossible)
 }
 END_TEST
 
-/* The environment may move our programs, but only to an absolute path. */
+/* The environment names other programs only where that is allowed, and only by absolute paths. */
 START_TEST(test_paths)
 {
         static const struct {
@@ -135,6 +135,9 @@ START_TEST(test_paths)
                 { "NVIDIA_DRIVERD_HELPER", PATH_HELPER, path_of_helper },
                 { "NVIDIA_DRIVERD_WORKER", PATH_WORKER, path_of_worker },
                 { "NVIDIA_DRIVERD_FETCH", PATH_FETCH, path_of_fetch },
+                { "NVIDIA_DRIVERD_KEEPER", PATH_KEEPER, path_of_keeper },
+                { "NVIDIA_DRIVERD_TOOLCHAIN", PATH_TOOLCHAIN, path_of_toolchain },
+                { "NVIDIA_DRIVERD_UDEVADM", "/usr/bin/udevadm", path_of_udevadm },
                 { "NVIDIA_DRIVERD_DAEMON", PATH_DRIVERD, path_of_daemon },
         };
         const char *variable = paths[_i].variable, *fallback = paths[_i].fallback;
@@ -142,14 +145,17 @@ START_TEST(test_paths)
         ck_assert_int_eq(unsetenv(variable), 0);
         ck_assert_str_eq(paths[_i].path(), fallback);
         ck_assert_int_eq(setenv(variable, "/opt/x", 1), 0);
+        ck_assert_str_eq(paths[_i].path(), fallback);
+        paths_allow_environment(true);
         ck_assert_str_eq(paths[_i].path(), "/opt/x");
         ck_assert_int_eq(setenv(variable, "x", 1), 0);
         ck_assert_str_eq(paths[_i].path(), fallback);
         ck_assert_int_eq(setenv(variable, "", 1), 0);
         ck_assert_str_eq(paths[_i].path(), fallback);
+        paths_allow_environment(false);
 }
 END_TEST
 
 UNIT_MAIN("failure", UNIT_TEST(test_round_trip), UNIT_TEST(test_long),
                 UNIT_LOOP(test_garbage, ELEMENTSOF(garbage)), UNIT_TEST(test_cut), UNIT_TEST(test_too_big),
-                UNIT_TEST(test_impossible), UNIT_LOOP(test_paths, 3))
+                UNIT_TEST(test_impossible), UNIT_LOOP(test_paths, 7))
