@@ -68,7 +68,7 @@ static void look(Manager *m)
         if (r == 0)
                 r = modstack_removable(&facts, m->owned, &removable);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "/sys/module cannot be read: %s.", strerror(-r));
         else if (!stopping_is_used(&facts, removable))
                 go_on(m);
         else if (m->stopping.answered)

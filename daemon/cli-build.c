@@ -58,7 +58,7 @@ static void on_log(void *userdata, int level, const char *text)
         BuildRun *run = userdata;
 
         clear_line(run);
-        (void)fprintf(stderr, "%s\n", text);
+        cli_line(stderr, "%s", text);
 }
 
 static void wake(BuildRun *run)
@@ -208,7 +208,7 @@ static void on_opened(void *userdata, Code code, const char *detail)
         run->opened = true;
         run->code = code == CODE_OK ? CODE_OK : cli_fail(code, "%s", strempty(detail));
         if (code == CODE_OK)
-                (void)fprintf(stderr, "Building in %s.\n", toolchain_name(run->toolchain));
+                cli_line(stderr, "Building in %s.", toolchain_name(run->toolchain));
 }
 
 /* On the build's own loop, because it has to stay open for as long. */
@@ -250,9 +250,9 @@ static Code judge(const Facts *f, const Config *config)
         if (f->tree.code != CODE_OK && f->tree.verdict != TREE_DIRTY)
                 return cli_fail(f->tree.code, "%s", strempty(f->tree.evidence));
         if (f->source.warning)
-                (void)fprintf(stderr, "%s.\n", f->source.warning);
+                cli_line(stderr, "%s.", f->source.warning);
         STRV_FOREACH (note, f->tree.notes)
-                (void)fprintf(stderr, "%s\n", *note);
+                cli_line(stderr, "%s", *note);
         return CODE_OK;
 }
 
@@ -284,7 +284,7 @@ static Code judge_signing(const Cli *cli, const Config *config, Facts *f)
         if (r < 0)
                 return cli_fatal(r, "signing");
         STRV_FOREACH (note, f->signing.notes)
-                (void)fprintf(stderr, "%s\n", *note);
+                cli_line(stderr, "%s", *note);
         if (f->signing.code != CODE_OK)
                 return cli_fail(f->signing.code, "%s", strempty(f->signing.detail));
 
@@ -294,7 +294,7 @@ static Code judge_signing(const Cli *cli, const Config *config, Facts *f)
         /* For the store of this machine it is for this machine; in a directory it may be for another one. */
         if (!cli->output)
                 return cli_fail(CODE_SIGNATURE_REQUIRED, "%s", strna(why));
-        (void)fprintf(stderr, "%s It cannot be loaded on this machine as it is.\n", strna(why));
+        cli_line(stderr, "%s It cannot be loaded on this machine as it is.", strna(why));
         return CODE_OK;
 }
 
@@ -350,7 +350,7 @@ static int gather(const Cli *cli, const Config *config, const FactsTarget *targe
                 r = treecheck_now(cli->root, config, tree->path, !target->release, &code, &detail);
                 if (r < 0 || code == CODE_OK)
                         return err_trace(r);
-                (void)fprintf(stderr, "Kept kernel tree: %s, not building in it.\n", strna(detail));
+                cli_line(stderr, "Kept kernel tree: %s, not building in it.", strna(detail));
                 r = strv_push(&bad, tree->path);
                 facts_done(facts);
                 if (r)

@@ -11,6 +11,12 @@
 #include "signing.h"
 #include "sys/statusjson.h"
 
+/* How a start would end: not at all, or degraded. */
+static Code code_of(const Plan *plan)
+{
+        return plan->code != CODE_OK ? plan->code : plan->lack;
+}
+
 static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *config, Status *s)
 {
         int r;
@@ -18,9 +24,9 @@ static int fill(const Cli *cli, const Facts *f, const Plan *plan, const Config *
         s->foreign = plan->foreign;
         r = str_replace(&s->state, "plan");
         if (r == 0)
-                r = str_replace(&s->code, code_to_string(plan->code));
+                r = str_replace(&s->code, code_to_string(code_of(plan)));
         if (r == 0)
-                r = str_replace(&s->detail, plan->detail);
+                r = str_replace(&s->detail, plan->code != CODE_OK ? plan->detail : plan->lack_detail);
         if (r == 0)
                 r = str_replace(&s->version, PROJECT_VERSION);
         if (r == 0)
@@ -70,7 +76,7 @@ static int make_plan(const Cli *cli, Facts *f, const Config *config, Plan *plan)
                 return err_trace(r);
         r = signing_check_now(cli->root, config, &f->signing);
         STRV_FOREACH (note, f->signing.notes)
-                (void)fprintf(stderr, "nvidia-driver: %s\n", *note);
+                cli_line(stderr, "nvidia-driver: %s", *note);
         plan_done(plan);
         return r ? err_trace(r) : err_trace(facts_plan(f, config, plan));
 }
@@ -79,7 +85,7 @@ static void tell_tree(const Facts *f, const Plan *plan)
 {
         if (plan->tree && plan->code == CODE_OK)
                 STRV_FOREACH (note, f->tree.notes)
-                        (void)fprintf(stderr, "nvidia-driver: kernel tree: %s\n", *note);
+                        cli_line(stderr, "nvidia-driver: kernel tree: %s", *note);
 }
 
 Code cli_plan(Cli *cli)
@@ -101,7 +107,7 @@ Code cli_plan(Cli *cli)
                 tell_tree(&facts, &plan);
         if (r == 0)
                 r = print(cli, &facts, &plan, config);
-        code = r < 0 ? cli_fatal(r, "plan") : plan.code;
+        code = r < 0 ? cli_fatal(r, "plan") : code_of(&plan);
         plan_done(&plan);
         facts_done(&facts);
         return code;
@@ -127,8 +133,6 @@ Code cli_explain(Cli *cli)
                 return CODE_USAGE;
         }
         (void)printf("%s (exit status %d)\n%s\nNext step: %s\n%s\n", code_to_string(code),
-                        code_exit_status(code), code_sentence(code), code_remedy(code),
-                        code_is_transient(code) ? "The daemon tries again by itself."
-                                                : "The daemon does not try again by itself.");
+                        code_exit_status(code), code_sentence(code), code_remedy(code), code_course(code));
         return CODE_OK;
 }

@@ -29,7 +29,9 @@ static void on_note(void *userdata, const char *text)
 {
         FetchRun *run = userdata;
 
-        (void)fprintf(stderr, "%s%s\n", run->terminal ? "\r\033[K" : "", text);
+        if (run->terminal)
+                (void)fputs("\r\033[K", stderr);
+        cli_line(stderr, "%s", text);
 }
 
 static void on_done(void *userdata, Code code, const char *detail, const char *image)

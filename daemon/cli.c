@@ -31,6 +31,7 @@ static const Verb verbs[] = {
         { "init", "Become the daemon: load the driver and keep it (for containers)", cli_init },
         { "status", "Show state, plan, modules and devices", cli_status },
         { "holders", "Show who keeps the driver in use", cli_holders },
+        { "unload", "Unload a driver that a stop left because it was in use", cli_unload },
         { "plan", "Show what a start would do on this machine, and why", cli_plan },
         { "build", "Build the driver for a kernel, here or for another machine", cli_build },
         { "update", "The same under its old name", cli_build },
@@ -53,8 +54,9 @@ static int help(void)
                      "     --version                Show the version\n"
                      "     --json                   Print JSON (status, plan, holders, history,\n"
                      "                              builds)\n"
-                     "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders), or\n"
-                     "                              writes to the store (builds)\n"
+                     "     --wait[=TIMEOUT]         Wait until nobody holds the driver (holders,\n"
+                     "                              unload), or writes to the store (builds)\n"
+                     "     --evict                  Ask those who hold the driver to end (unload)\n"
                      "     --dry-run                Only say what would be removed (builds gc)\n"
                      "  -v --verbose                Log debug messages too (init)\n"
                      "     --root=DIR               Work on the machine below DIR\n"
@@ -78,6 +80,7 @@ enum {
         ARG_VERSION = 0x100,
         ARG_JSON,
         ARG_WAIT,
+        ARG_EVICT,
         ARG_DRY_RUN,
         ARG_ROOT,
         ARG_CONFIG,
@@ -91,6 +94,7 @@ static const struct option options[] = {
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", no_argument, NULL, ARG_JSON },
         { "wait", optional_argument, NULL, ARG_WAIT },
+        { "evict", no_argument, NULL, ARG_EVICT },
         { "dry-run", no_argument, NULL, ARG_DRY_RUN },
         { "verbose", no_argument, NULL, 'v' },
         { "root", required_argument, NULL, ARG_ROOT },
@@ -167,6 +171,9 @@ static int parse_option(Cli *cli, int c)
                 return -1;
         case ARG_WAIT:
                 return take_wait(cli, optarg);
+        case ARG_EVICT:
+                cli->evict = true;
+                return -1;
         case ARG_DRY_RUN:
                 cli->dry_run = true;
                 return -1;
@@ -175,6 +182,7 @@ static int parse_option(Cli *cli, int c)
                 return -1;
         case ARG_ROOT:
                 cli->root_path = optarg;
+                paths_allow_environment(true);
                 return -1;
         case ARG_CONFIG:
                 cli->config_file = optarg;
@@ -209,6 +217,17 @@ static int parse_option(Cli *cli, int c)
         }
 }
 
+void cli_line(FILE *file, const char *format, ...)
+{
+        char line[4096];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(line, sizeof(line), format, ap);
+        va_end(ap);
+        (void)fprintf(file, "%s\n", str_printable(line));
+}
+
 Code cli_fail(Code code, const char *format, ...)
 {
         char detail[2000];
@@ -218,7 +237,7 @@ Code cli_fail(Code code, const char *format, ...)
         (void)vsnprintf(detail, sizeof(detail), format, ap);
         va_end(ap);
         (void)fprintf(stderr, "nvidia-driver: %s%s%s\n  code:      %s (exit status %d)\n  next step: %s\n",
-                        code_sentence(code), *detail ? " " : "", detail, code_to_string(code),
+                        code_sentence(code), *detail ? " " : "", str_printable(detail), code_to_string(code),
                         code_exit_status(code), code_remedy(code));
         return code;
 }
@@ -243,7 +262,7 @@ Code cli_config(const Cli *cli, Config **ret)
 
         r = settings_load(cli->root, cli->config_file, environ, cli->assignments, &problems, ret);
         STRV_FOREACH (problem, problems)
-                (void)fprintf(stderr, "nvidia-driver: %s\n", *problem);
+                cli_line(stderr, "nvidia-driver: %s", *problem);
         if (r == SETTINGS_E_BAD_ASSIGNMENT)
                 return CODE_USAGE;
         if (r > 0)

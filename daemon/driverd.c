@@ -13,12 +13,14 @@
 #include "base/str.h"
 #include "build-config.h"
 #include "manager.h"
+#include "paths.h"
 #include "settings.h"
 
 typedef struct Arguments {
         const char *root;
         const char *config;
         bool verbose;
+        bool unload;        /* of nvidia-driver unload: only unload what an earlier daemon left */
         char **assignments; /* SECTION.KEY=VALUE */
 } Arguments;
 
@@ -30,19 +32,22 @@ static int help(void)
                      "     --version                   Show the version\n"
                      "     --root=DIR                  Work on the machine below DIR\n"
                      "     --config=FILE               Read FILE instead of the usual places\n"
+                     "     --unload                    Only unload what a stop had to leave, see\n"
+                     "                                 nvidia-driver(1)\n"
                      "  -o --set=SECTION.KEY=VALUE     Override a setting\n"
                      "  -v --verbose                   Log debug messages too\n\n"
                      "See nvidia-driverd(8) and driverd.conf(5).\n");
         return 0;
 }
 
-enum { ARG_VERSION = 0x100, ARG_ROOT, ARG_CONFIG };
+enum { ARG_VERSION = 0x100, ARG_ROOT, ARG_CONFIG, ARG_UNLOAD };
 
 static const struct option options[] = {
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "root", required_argument, NULL, ARG_ROOT },
         { "config", required_argument, NULL, ARG_CONFIG },
+        { "unload", no_argument, NULL, ARG_UNLOAD },
         { "set", required_argument, NULL, 'o' },
         { "verbose", no_argument, NULL, 'v' },
         {},
@@ -62,13 +67,17 @@ static int parse_arguments(int argc, char **argv, Arguments *a)
                         return 0;
                 case ARG_ROOT:
                         a->root = optarg;
+                        paths_allow_environment(true);
                         break;
                 case ARG_CONFIG:
                         a->config = optarg;
                         break;
+                case ARG_UNLOAD:
+                        a->unload = true;
+                        break;
                 case 'o':
                         if (strv_push(&a->assignments, optarg) < 0)
-                                return code_exit_status(CODE_INTERNAL);
+                                return code_exit_status(CODE_RESOURCES);
                         break;
                 case 'v':
                         a->verbose = true;
@@ -112,17 +121,17 @@ static Code run(const Arguments *a, Log *log)
                 return CODE_ALREADY_RUNNING;
         if (r < 0) {
                 log_fatal(log, r, "start");
-                return r == -EACCES || r == -EPERM ? CODE_NOT_PERMITTED : CODE_INTERNAL;
+                return r == -EACCES || r == -EPERM ? CODE_NOT_PERMITTED : code_of_error(r);
         }
         (void)TAKE_PTR(config);
         (void)TAKE_PTR(problems);
         m->config_file = a->config;
         m->assignments = a->assignments;
 
-        r = manager_run(m);
+        r = a->unload ? manager_run_unload(m) : manager_run(m);
         if (r < 0) {
                 log_fatal(log, r, "event loop");
-                return CODE_INTERNAL;
+                return code_of_error(r);
         }
         return m->exit_code;
 }
@@ -153,8 +162,9 @@ int main(int argc, char **argv)
                 strv_free(a.assignments);
                 return status;
         }
-        if (block_signals() < 0 || log_new("nvidia-driverd", a.verbose ? LOG_DEBUG : LOG_INFO, &log) < 0)
-                return code_exit_status(CODE_INTERNAL);
+        if (block_signals() < 0 || log_new("nvidia-driverd", a.verbose ? LOG_DEBUG : LOG_INFO,
+                                                   a.root ? a.root : "/", &log) < 0)
+                return code_exit_status(CODE_RESOURCES);
 
         code = run(&a, log);
         strv_free(a.assignments);

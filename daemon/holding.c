@@ -145,6 +145,7 @@ static void on_answer(void *userdata, const Holders *all)
         h->holders = holders;
         holders_scan_free(h->asked);
         h->asked = TAKE_PTR(h->asking);
+        manager_status_changed(m);
         if (h->answered)
                 h->answered(m);
 }

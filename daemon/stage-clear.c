@@ -33,7 +33,7 @@ static void take_next(Manager *m);
 
 static void fail(Manager *m, int r)
 {
-        manager_stage_failed(m, CODE_INTERNAL, "%s.", strerror(-r));
+        manager_stage_failed(m, code_of_error(r), "%s.", strerror(-r));
 }
 
 static int run(Manager *m, const char *operation, const char *value, char *const *addresses,

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for nvidia-driver; units/check compares the words with the programs.
 
-__nvidia_driver_verbs='init status holders plan build update history builds toolchain explain'
-__nvidia_driver_options='--help --version --json --dry-run --wait --wait= --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
+__nvidia_driver_verbs='init status holders unload plan build update history builds toolchain explain'
+__nvidia_driver_options='--help --version --json --dry-run --wait --wait= --evict --verbose --root= --config= --set= --kernel= --kernel-tree= --driver-source=
         --output= --max-threads= --jobs= --sign= --tag= --accept-license'
 __nvidia_driver_settings='
         Driver.Version= Driver.Type= Driver.Source= Driver.Modules= Driver.Prerequisites= Driver.Firmware= Driver.Fallback=
         Kernel.Tree=
-        Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.DebugInfo=
+        Build.Jobs= Build.TimeoutSec= Build.Compiler= Build.IgnoreCompilerMismatch= Build.IgnoreConfigChanges=
+        Build.DebugInfo=
         Toolchain.Root= Toolchain.Mirror= Toolchain.Checksum= Toolchain.StallSec=
         Signing.Key= Signing.Certificate= Signing.Hash= Signing.PinFile=
         Store.Directory= Store.Keep= Store.LockTimeoutSec= Store.Shared= Store.SharedTimeoutSec= Store.KeepKernels= Store.KeepTrees=
