@@ -18,8 +18,12 @@
 #include <sys/wait.h>
 
 #include "base/result.h"
+#include "base/str.h"
 #include "job.h"
 #include "sys/proc.h"
+
+/* Of a program, for people; and of children that were killed before they could be watched. */
+enum { NAME_SIZE = 32, ORPHANS_MAX = 16 };
 
 struct Job {
         JobPool *pool;
@@ -35,12 +39,15 @@ struct Job {
         bool background;
         usec_t started;
         size_t n_line;
+        char name[NAME_SIZE];
         sd_event_source *io, *child, *timeout, *overdue, *grace;
         char line[JOB_LINE_MAX + 1];
 };
 
 struct JobPool {
         sd_event *event;
+        pid_t orphans[ORPHANS_MAX];
+        size_t n_orphans;
         Job *jobs;
         void (*on_idle)(void *userdata);
         void *userdata;
@@ -83,6 +90,19 @@ static Job *job_free(Job *job)
         return NULL;
 }
 
+/* They were killed, so it is a matter of a moment. */
+static void reap_orphans(JobPool *pool)
+{
+        for (size_t i = 0; i < pool->n_orphans;) {
+                siginfo_t info = {};
+
+                if (waitid(P_PID, (id_t)pool->orphans[i], &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+                        i++;
+                else
+                        pool->orphans[i] = pool->orphans[--pool->n_orphans];
+        }
+}
+
 /* Only at the very end of a program: what still runs is killed and reaped, but for what must not be. */
 JobPool *job_pool_free(JobPool *pool)
 {
@@ -98,6 +118,7 @@ JobPool *job_pool_free(JobPool *pool)
                 (void)waitid(P_PID, (id_t)job->pid, &(siginfo_t){}, WEXITED | WNOHANG);
                 job_free(job);
         }
+        reap_orphans(pool);
         sd_event_unref(pool->event);
         free(pool);
         return NULL;
@@ -109,6 +130,16 @@ bool job_pool_is_idle(const JobPool *pool)
                 if (!job->background)
                         return false;
         return true;
+}
+
+char *job_pool_describe(const JobPool *pool)
+{
+        _cleanup_strv_ char **names = NULL;
+
+        for (const Job *job = pool->jobs; job; job = job->next)
+                if (!job->background && strv_pushf(&names, "%s (process %d)", job->name, (int)job->pid) < 0)
+                        return NULL;
+        return strv_join(names, ", ");
 }
 
 pid_t job_pid(const Job *job)
@@ -199,6 +230,7 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
                 .duration = now_of(pool->event) - job->started,
         };
 
+        reap_orphans(pool);
         proc_kill_group(job->pid, SIGKILL);
         drain(job);
         if (job->n_line > 0)
@@ -275,6 +307,14 @@ void job_cancel(Job *job)
         terminate(job);
 }
 
+void job_detach(Job *job)
+{
+        if (!job)
+                return;
+        job->cancelled = true;
+        job->log_fd = -EBADF;
+}
+
 static int attach(Job *job, const JobSpec *spec)
 {
         sd_event *event = job->pool->event;
@@ -301,14 +341,18 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
                 .death_signal = spec->death_signal,
                 .guarded = spec->guarded,
         };
+        const char *name;
         Job *job;
         int r;
 
         job = calloc(1, sizeof(*job));
         if (!job)
                 return err_origin(-ENOMEM);
+        reap_orphans(pool);
         job->pool = pool;
         job->handler = *handler;
+        name = strrchr(spec->argv[0], '/');
+        (void)snprintf(job->name, sizeof(job->name), "%s", name ? name + 1 : spec->argv[0]);
         job->userdata = userdata;
         job->output = -EBADF;
         job->log_fd = spec->log_fd;
@@ -330,7 +374,10 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
         r = attach(job, spec);
         if (r < 0) {
                 proc_kill_group(job->pid, SIGKILL);
+                if (pool->n_orphans < ORPHANS_MAX)
+                        pool->orphans[pool->n_orphans++] = job->pid;
                 job_free(job);
+                reap_orphans(pool);
                 return err_trace(r);
         }
 

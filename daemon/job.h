@@ -67,4 +67,10 @@ void job_lift_timeout(Job *job);
 
 /* Ends it; its handler is not called any more. NULL is fine. */
 void job_cancel(Job *job);
+
+/* The same without ending it: it may be in the kernel. */
+void job_detach(Job *job);
+
+/* Those that keep the pool from being idle, "make (process 17), cp (process 18)"; NULL on out of memory. */
+char *job_pool_describe(const JobPool *pool);
 pid_t job_pid(const Job *job);

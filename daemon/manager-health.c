@@ -29,6 +29,8 @@ void manager_complain(Manager *m, HealthSource source, Code code, const char *de
 
         if (r < 0)
                 log_error(m->log, "health: %s", strerror(-r));
-        else if (r > 0 && (m->fsm.state == FSM_READY || m->fsm.state == FSM_DEGRADED))
+        if (r > 0)
+                manager_status_changed(m);
+        if (r > 0 && (m->fsm.state == FSM_READY || m->fsm.state == FSM_DEGRADED))
                 manager_health_show(m);
 }

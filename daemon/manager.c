@@ -18,10 +18,12 @@
 #include "build-config.h"
 #include "bus.h"
 #include "failure.h"
+#include "instance.h"
 #include "manager.h"
 #include "manager-face.h"
 #include "paths.h"
 #include "stage-services.h"
+#include "statusfile.h"
 #include "sys/clock.h"
 #include "sys/kernel.h"
 #include "sys/notify.h"
@@ -35,11 +37,14 @@ usec_t manager_now(Manager *m)
 
 void manager_post(Manager *m, const FsmEvent *event)
 {
-        /* Every stage posts once and timers once: a full queue is a bug of ours, not of the outside. */
+        /*
+         * Every stage posts once and timers once: a full queue is a bug of ours, not of the outside. An
+         * event that is lost may leave the machine standing for ever; a new process adopts the driver.
+         */
         if (m->n_queue == EVENT_QUEUE_MAX) {
-                log_error(m->log, "The event queue is full, dropping event %s.",
+                log_error(m->log, "The event queue is full, no room for event %s.",
                                 fsm_event_to_string(event->type));
-                return;
+                abort();
         }
         m->queue[m->n_queue++] = *event;
         (void)sd_event_source_set_enabled(m->defer, SD_EVENT_ONESHOT);
@@ -60,19 +65,29 @@ void manager_stage_failed(Manager *m, Code code, const char *format, ...)
         va_end(ap);
         (void)str_replace(&m->detail, detail);
         log_code(m->log, LOG_ERR, code, detail);
+        if (fsm_makes_do(&m->fsm))
+                manager_make_do(m, code, detail);
         manager_post(m, &(FsmEvent){ .type = FSM_EV_FAILED, .code = code, .token = m->fsm.token });
 }
 
-static void forget_attempt(Manager *m)
+void manager_leave(Manager *m)
 {
         stage_check_leave(m);
         stage_build_drop(m);
         module_work_reset(m);
+        stage_devices_leave(m);
+        stage_busy_leave(m);
+}
+
+static void forget_attempt(Manager *m)
+{
         stage_devices_end(m);
         plan_done(&m->plan);
         facts_done(&m->facts);
         node_facts_done(&m->nodes);
         health_done(&m->health);
+        m->lacking = strv_free(m->lacking);
+        m->dead = (free(m->dead), NULL);
         m->build_path = (free(m->build_path), NULL);
         m->adopting = false;
 }
@@ -88,27 +103,6 @@ static void begin_attempt(Manager *m)
         stage_check_enter(m);
 }
 
-/* What builds of ours left that nobody works in any more, in the background. */
-static void discard_staging(Manager *m)
-{
-        int r;
-
-        r = build_discard_stale(m->pool, m->root, m->config->store_directory);
-        if (r < 0)
-                log_warning(m->log, "Staging directories could not be removed: %s, the next start does it.",
-                                strerror(-r));
-}
-
-/* STOPPING: cancelled children are waited for, then what they left is removed. */
-static void stop_when_idle(Manager *m)
-{
-        if (m->fsm.state != FSM_STOPPING || stage_services_are_ending(m) || !job_pool_is_idle(m->pool))
-                return;
-        discard_staging(m);
-        if (job_pool_is_idle(m->pool))
-                manager_stage_done(m);
-}
-
 static void on_idle(void *userdata)
 {
         Manager *m = userdata;
@@ -116,17 +110,7 @@ static void on_idle(void *userdata)
         if (m->fsm.state == FSM_FAILED)
                 (void)sd_event_exit(m->event, 0);
         else
-                stop_when_idle(m);
-}
-
-static void enter_stopping(Manager *m)
-{
-        notify_sendf("STOPPING=1");
-        stage_build_drop(m);
-        stage_devices_end(m);
-        stage_busy_leave(m);
-        holding_forget(m);
-        stage_services_end(m, stop_when_idle);
+                manager_stop_when_idle(m);
 }
 
 static void enter(Manager *m)
@@ -163,7 +147,7 @@ static void enter(Manager *m)
                 manager_face_ready(m);
                 stage_adopt_ready(m);
                 stage_ready_retire(m);
-                discard_staging(m);
+                manager_discard_staging(m);
                 watch_kernel_show(m);
                 manager_fallback_ready(m);
                 manager_health_show(m);
@@ -177,14 +161,21 @@ static void enter(Manager *m)
                 manager_health_show(m);
                 return;
         case FSM_REPAIR:
-                stage_repair_enter(m);
+                if (stage_reload_is_due(m))
+                        stage_reload_enter(m);
+                else
+                        stage_repair_enter(m);
                 return;
         case FSM_STOPPING:
-                enter_stopping(m);
+                manager_stop_enter(m);
                 return;
         case FSM_UNLOAD:
                 stage_devices_end(m);
-                stage_services_end(m, stage_unload_enter);
+                /* A stop has waited for the services, as long as it may. */
+                if (m->fsm.stop_wanted)
+                        stage_unload_enter(m);
+                else
+                        stage_services_end(m, stage_unload_enter);
                 return;
         case FSM_BACKOFF:
         case FSM_FAILED:
@@ -193,10 +184,12 @@ static void enter(Manager *m)
                 holding_forget(m);
                 /* A full disk is not to become fuller with every attempt. */
                 stage_build_drop(m);
-                discard_staging(m);
+                manager_discard_staging(m);
                 (void)stage_nodes_tidy(m, /* last= */ false);
                 return;
         case FSM_BUSY:
+                /* Nothing is built for as long as somebody is busy, and the configuration may change. */
+                stage_build_drop(m);
                 stage_busy_enter(m);
                 return;
         case FSM_START:
@@ -220,8 +213,9 @@ static void arm_state_timer(Manager *m, usec_t due)
 {
         int r;
 
-        m->state_timer = sd_event_source_disable_unref(m->state_timer);
-        r = sd_event_add_time(m->event, &m->state_timer, CLOCK_MONOTONIC, due, 0, on_state_timer, m);
+        r = sd_event_source_set_time(m->state_timer, due);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->state_timer, SD_EVENT_ONESHOT);
         if (r < 0)
                 log_error(m->log, "timer: %s", strerror(-r));
 }
@@ -230,9 +224,7 @@ static void perform(Manager *m, const FsmAction *action)
 {
         switch (action->type) {
         case FSM_ACT_CANCEL:
-                stage_check_leave(m);
-                stage_build_drop(m);
-                module_work_reset(m);
+                manager_leave(m);
                 return;
         case FSM_ACT_ENTER:
                 enter(m);
@@ -244,6 +236,12 @@ static void perform(Manager *m, const FsmAction *action)
                 if (action->code == CODE_STUCK)
                         module_work_report_stuck(m);
                 m->exit_code = action->code;
+                /* The second time: what is tidied up does not come to an end. */
+                if (m->exiting) {
+                        (void)sd_event_exit(m->event, 0);
+                        return;
+                }
+                m->exiting = true;
                 if (m->fsm.state == FSM_STOPPED && action->code != CODE_STUCK &&
                                 stage_nodes_tidy(m, /* last= */ true))
                         return;
@@ -268,7 +266,9 @@ static int dispatch(sd_event_source *source, void *userdata)
         fsm_step(&m->fsm, &event, manager_now(m), &actions);
         if (m->fsm.state != before) {
                 m->since_realtime = now_realtime_usec();
-                m->state_timer = sd_event_source_disable_unref(m->state_timer);
+                (void)sd_event_source_set_enabled(m->state_timer, SD_EVENT_OFF);
+                if (before == FSM_STOPPING)
+                        manager_stop_left(m);
                 manager_face_state(m, before);
                 bus_state_changed(m->bus);
         }
@@ -286,6 +286,9 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
                         si->ssi_pid);
         if (m->fsm.state == FSM_FAILED)
                 (void)sd_event_exit(m->event, 0);
+        /* Whoever waits for programs at a terminal has waited long enough. */
+        if (m->unloading)
+                m->config->stop_policy = STOP_POLICY_LEAVE;
         manager_post(m, &(FsmEvent){ .type = FSM_EV_STOP });
         return 0;
 }
@@ -325,6 +328,11 @@ static int set_up_loop(Manager *m)
                 r = sd_event_add_defer(m->event, &m->defer, dispatch, m);
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->defer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &m->state_timer, CLOCK_MONOTONIC, USEC_INFINITY, 0,
+                                on_state_timer, m);
+        if (r >= 0)
+                r = module_work_prepare(m);
         return r < 0 ? err_origin(r) : 0;
 }
 
@@ -332,7 +340,6 @@ int manager_new(Root *root, Config *config, char **problems, Log *log, Manager *
 {
         static const BusHandler bus_handler = { .describe = describe, .state = state_of };
         _cleanup_(manager_freep) Manager *m = NULL;
-        pid_t other = 0;
         int r;
 
         m = calloc(1, sizeof(*m));
@@ -342,13 +349,9 @@ int manager_new(Root *root, Config *config, char **problems, Log *log, Manager *
         m->log = log;
         m->attempt_began = now_usec();
 
-        r = pidlock_acquire(root, getpid(), &m->lock, &other);
-        if (r == PIDLOCK_E_HELD) {
-                log_error(log, "%s (process %d).", code_sentence(CODE_ALREADY_RUNNING), (int)other);
-                return MANAGER_E_RUNNING;
-        }
-        if (r < 0)
-                return err_trace(r);
+        r = instance_begin(m);
+        if (r)
+                return r < 0 ? err_trace(r) : MANAGER_E_RUNNING;
 
         r = set_up_loop(m);
         if (r == 0)
@@ -356,9 +359,12 @@ int manager_new(Root *root, Config *config, char **problems, Log *log, Manager *
         if (r == 0)
                 r = bus_new(m->event, root, &bus_handler, m, &m->bus);
         if (r == 0)
+                r = manager_face_open(m);
+        if (r == 0)
                 r = failure_forget(root);
         if (r < 0)
                 return err_trace(r);
+        instance_watch(m);
 
         m->config = config;
         m->problems = problems;
@@ -377,24 +383,30 @@ Manager *manager_free(Manager *m)
         if (!m)
                 return NULL;
 
-        if (m->event)
+        if (m->event) {
+                manager_leave(m);
                 forget_attempt(m);
-        stage_busy_leave(m);
+        }
         holding_forget(m);
         m->state_timer = sd_event_source_disable_unref(m->state_timer);
+        m->again = sd_event_source_disable_unref(m->again);
         m->status_timer = sd_event_source_disable_unref(m->status_timer);
+        m->notify_timer = sd_event_source_disable_unref(m->notify_timer);
         watch_kernel_stop(m);
         stage_services_free(m);
         stage_nodes_done(m);
         sd_event_source_disable_unref(m->udev_source);
         udevmon_free(m->udev);
         bus_free(m->bus);
+        statusfile_free(m->status_file);
         job_pool_free(m->pool);
+        m->lock_watch = sd_event_source_disable_unref(m->lock_watch);
         sd_event_source_disable_unref(m->defer);
         sd_event_unref(m->event);
         build_manifest_done(&m->loading_manifest);
         strv_free(m->owned);
         strv_free(m->problems);
+        strv_free(m->pending);
         free(m->fallback_wanted);
         free(m->fallback_reason);
         free(m->boot);
@@ -403,7 +415,7 @@ Manager *manager_free(Manager *m)
         config_free(m->config);
         if (m->lock) {
                 remove_runtime(m);
-                pidlock_release(m->lock);
+                instance_end(m);
         }
         free(m);
         return NULL;
@@ -437,7 +449,7 @@ int manager_run(Manager *m)
         r = stage_services_new(m);
         if (r < 0)
                 return err_trace(r);
-        manager_post(m, &(FsmEvent){ .type = FSM_EV_START });
+        manager_post(m, &(FsmEvent){ .type = m->unloading ? FSM_EV_STOP : FSM_EV_START });
         r = loop_run(m->event, &m->watch);
         if (r < 0)
                 return err_trace(r);

@@ -24,6 +24,7 @@
 #include "policy/verdict.h"
 #include "signing.h"
 #include "stage-nodes.h"
+#include "stage-reload.h"
 #include "stage-repair.h"
 #include "sys/pidlock.h"
 #include "sys/udevmon.h"
@@ -33,6 +34,7 @@ typedef struct Bus Bus;
 typedef struct KernelWatch KernelWatch;
 typedef struct Services Services;
 typedef struct Sharing Sharing;
+typedef struct StatusFile StatusFile;
 
 enum { EVENT_QUEUE_MAX = 32 };
 
@@ -45,8 +47,12 @@ typedef struct ModuleWork {
         char **evidence; /* kernel log lines of the last operation */
         unsigned retries;
         usec_t began;
-        sd_event_source *again;
         void (*next)(Manager *m);
+        void (*started)(Manager *m); /* what .next is once the operation could be started */
+        bool counted;                /* the state machine counts .job as being in the kernel */
+        char **argv;                 /* of an operation that could not be started yet */
+        unsigned n_passed;           /* errors that passed, since something succeeded */
+        Job *verifier, *publisher;
         unsigned token; /* of the stage that the side jobs belong to */
         char **probing; /* LOAD: modules of the host that are not there yet */
         bool verifying; /* LOAD: the build is being compared with its manifest */
@@ -74,18 +80,24 @@ struct Manager {
         const char *config_file;  /* --config, borrowed; NULL: the usual places */
         char *const *assignments; /* --set, borrowed */
         char **problems;          /* of the configuration */
+        char **pending;           /* what of it waits for the next start, see manager-wishes.c */
         Log *log;
         sd_event *event;
         JobPool *pool;
         PidLock *lock;
+        sd_event_source *lock_watch;
         Bus *bus;
+        StatusFile *status_file;
+        uint64_t pid_start; /* of this process, 0 if not known */
 
         Fsm fsm;
         FsmEvent queue[EVENT_QUEUE_MAX];
         unsigned n_queue;
-        sd_event_source *defer, *state_timer;
+        sd_event_source *defer, *state_timer,
+                        *again;        /* made once: a stop must not fail for lack of memory */
         sd_event_source *status_timer; /* a progress text that waits for its turn */
         usec_t status_sent;            /* the last STATUS= */
+        sd_event_source *notify_timer; /* what the service manager did not take is said again */
         usec_t since_realtime;         /* when the state was entered, for people */
         char *detail;                  /* particulars of the last failure */
         char *progress;
@@ -115,7 +127,10 @@ struct Manager {
         NodeFacts nodes;
         NodeWork node_work;
         RepairWork repair;
+        ReloadWork reload;
         Health health;
+        char *dead;                /* GPUs that READY does not promise: the driver does not drive them */
+        char **lacking;            /* wanted modules that READY does not promise, see manager-wishes.c */
         KernelWatch *kernel_watch; /* NULL: the kernel log is not watched */
 
         Services *services; /* stage-services.h */
@@ -126,8 +141,10 @@ struct Manager {
         sd_event_source *busy_timer;
         int busy_users; /* references to the driver at the last look in BUSY */
         bool kept;      /* this kernel does not let the driver go */
-        bool discarded; /* STOPPING has removed what was left in staging */
+        bool discarded; /* STOPPING has tried to remove what was left in staging, once */
+        bool unloading; /* nothing else is done by this process, see manager_run_unload() */
         Code exit_code;
+        bool exiting; /* and only tidies up before it */
 
         char *boot;           /* of the history */
         usec_t state_entered; /* for how long a state lasted */
@@ -151,6 +168,13 @@ DEFINE_CLEANUP(Manager, manager_free);
 /* Runs until the machine ends. Returns 0 with the code in m->exit_code, or a negative errno. */
 int manager_run(Manager *m);
 
+/*
+ * The same for a driver that an earlier daemon had to leave: only the end of
+ * the machine runs, under the lock. A second signal ends the waiting. Returns
+ * as manager_run(); m->exit_code reports modules that stay loaded.
+ */
+int manager_run_unload(Manager *m);
+
 /* Queues an event; it is handled from the loop. Safe from anywhere. */
 void manager_post(Manager *m, const FsmEvent *event);
 
@@ -161,6 +185,9 @@ void manager_stage_failed(Manager *m, Code code, const char *format, ...) _print
 /* "Compiling 112/184, nvidia-uvm": shown in STATUS=, extends the start timeout. NULL clears. */
 void manager_progress(Manager *m, const char *text);
 
+/* Something that the status shows is different, and the state is the same. */
+void manager_status_changed(Manager *m);
+
 /*
  * manager-health.c: what READY promised and does not hold any more. A watcher
  * complains under its own source and withdraws with CODE_OK; what it says
@@ -168,6 +195,19 @@ void manager_progress(Manager *m, const char *text);
  */
 void manager_complain(Manager *m, HealthSource source, Code code, const char *detail);
 void manager_health_show(Manager *m);
+
+/*
+ * manager-wishes.c: what is configured and cannot be had, while the driver
+ * works without it: READY, and degraded for that reason. _make_do() notes the
+ * modules that are not there; READY does not promise them. _review() drops
+ * those that have come.
+ */
+void manager_wish_failed(Manager *m, Code code, const char *detail);
+void manager_make_do(Manager *m, Code code, const char *detail);
+void manager_wishes_review(Manager *m);
+/* After a reload: what a start with the configuration as it is now would do differently. */
+void manager_wishes_foresee(Manager *m);
+bool manager_lacks(const Manager *m, const char *module);
 
 /*
  * manager-fallback.c: the wanted driver failed, and the last good one is
@@ -188,6 +228,19 @@ void manager_history_ended(Manager *m);
 int manager_fill_status(Manager *m, Status *s);
 
 usec_t manager_now(Manager *m);
+
+/* Ends what the state that is left had running, whichever it is: nothing of it answers any more. */
+void manager_leave(Manager *m);
+
+/*
+ * manager-stop.c: STOPPING, which _when_idle() ends if nothing runs any more.
+ * _left() logs what still runs when it was ended without. _discard_staging()
+ * begins to remove what our builds left that nobody works in any more.
+ */
+void manager_stop_enter(Manager *m);
+void manager_stop_when_idle(Manager *m);
+void manager_stop_left(Manager *m);
+void manager_discard_staging(Manager *m);
 
 /* What the state machine takes from the configuration; again after each reload. */
 void manager_configure(Manager *m);
@@ -271,10 +324,18 @@ void stage_busy_enter(Manager *m);
 void stage_busy_leave(Manager *m);
 
 /* module-work.c: helper runs, shared by the two */
+int module_work_prepare(Manager *m);
 int module_work_run(Manager *m, char **argv, void (*next)(Manager *m));
 int module_work_start(Manager *m, const char *operation, const char *argument, const char *parameters,
                 void (*next)(Manager *m));
 void module_work_again(Manager *m, usec_t delay, void (*next)(Manager *m));
+
+/*
+ * True if @error is one that passes (no memory, no process, ...): @next is then
+ * called in a moment. Not for ever: at a stop until that has to end, else for
+ * some seconds.
+ */
+bool module_work_passes(Manager *m, int error, void (*next)(Manager *m));
 
 /*
  * The same while m->work.current is on its way in or out, and it is not our
@@ -315,5 +376,8 @@ void watch_kernel_stop(Manager *m);
 /* On entering READY: what is known is complained of (again). */
 void watch_kernel_show(Manager *m);
 
-/* True if an unload would hang: the stage that runs has failed then, with CODE_GPU_LOST. */
-bool watch_kernel_vetoes_unload(Manager *m);
+/*
+ * True if an unload must not go on. It would hang, and the stage that runs has failed then, with
+ * CODE_GPU_LOST; or it is not known yet whether it would, and @again is called soon.
+ */
+bool watch_kernel_vetoes_unload(Manager *m, void (*again)(Manager *m));

@@ -66,13 +66,12 @@ static int read_record(const Service *s, ServiceRecord *ret)
 
 static void log_end(Service *s)
 {
-        _cleanup_free_ char *said = last_lines_join(&s->output.last);
-        bool asked = s->machine.state == SERVICE_ENDING;
+        bool asked = s->machine.state == SERVICE_ENDING, silent = asked || isempty(s->last_words);
 
         log_field(s->host->log, "SERVICE", s->spec.name);
         log_message(s->host->log, asked ? LOG_INFO : LOG_WARNING, NULL, "Service %s ended: %s.%s%s",
                         s->spec.name, strna(s->last_end),
-                        asked || isempty(said) ? "" : " Its last lines: ", asked ? "" : strempty(said));
+                        silent ? "" : " Its last lines: ", silent ? "" : s->last_words);
 }
 
 void service_keeper_ended(Service *s)
@@ -89,6 +88,8 @@ void service_keeper_ended(Service *s)
         known = read_record(s, &record) == 0 && record.ended;
         free(s->last_end);
         s->last_end = known ? service_record_describe_end(&record) : strdup("its keeper was killed");
+        free(s->last_words);
+        s->last_words = last_lines_join(&s->output.last);
         service_record_done(&record);
         service_keeper_detach(s);
         log_end(s);

@@ -208,6 +208,7 @@ Service *service_free(Service *s)
         service_keeper_detach(s);
         service_spec_done(&s->spec);
         free(s->last_end);
+        free(s->last_words);
         free(s->trouble);
         free(s);
         return NULL;
@@ -256,10 +257,13 @@ void service_kill(Service *s)
 
 char *service_describe_failure(const Service *s)
 {
-        _cleanup_free_ char *said = last_lines_join(&s->output.last);
+        /* An instance that runs and is not ready is explained by its own lines, not by those of the one
+         * before. */
+        _cleanup_free_ char *current = s->trouble ? last_lines_join(&s->output.last) : NULL;
         const char *why = s->trouble ? s->trouble : s->last_end;
+        const char *words = s->trouble ? current : s->last_words;
         unsigned n = s->machine.failures;
 
         return str_format("%s: %s, %u time%s in a row.%s%s", s->spec.name, why ? why : "did not start", n,
-                        n == 1 ? "" : "s", isempty(said) ? "" : " Its last lines: ", strempty(said));
+                        n == 1 ? "" : "s", isempty(words) ? "" : " Its last lines: ", strempty(words));
 }

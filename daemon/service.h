@@ -54,10 +54,11 @@ struct Service {
         int pidfd;
         sd_event_source *gone;
         ServiceOutput output;
-        pid_t main;     /* 0: not known, or none */
-        usec_t since;   /* CLOCK_REALTIME of its start, 0 if it does not run */
-        char *last_end; /* "exit status 1"; NULL if it never ended */
-        char *trouble;  /* why it could not be started, or NULL */
+        pid_t main;       /* 0: not known, or none */
+        usec_t since;     /* CLOCK_REALTIME of its start, 0 if it does not run */
+        char *last_end;   /* "exit status 1"; NULL if it never ended */
+        char *last_words; /* its last lines before that end; NULL or empty if it wrote none */
+        char *trouble;    /* why it could not be started, or NULL */
 };
 
 int service_new(const ServiceHost *host, const ServiceSpec *spec, const ServiceLimits *limits,

@@ -144,6 +144,7 @@ static void on_copied(void *userdata, const JobResult *result)
         Manager *m = userdata;
         const char *version = m->loading_manifest.driver_version;
 
+        m->work.publisher = NULL;
         /* The stage it belongs to was given up, but not what was copied: the unload removes that. */
         if (m->work.token != m->fsm.token || m->fsm.state != FSM_LOAD)
                 return;
@@ -164,7 +165,6 @@ static int start_copy(Manager *m, const char *source, const char *version)
                             *to = NULL;
         char *argv[] = { (char *)path_of_worker(), (char *)"firmware", NULL, NULL, NULL };
         JobSpec spec = { .argv = argv, .timeout = COPY_TIMEOUT, .death_signal = SIGKILL, .log_fd = -EBADF };
-        Job *job;
         int r;
 
         from = root_path(m->root, source);
@@ -176,7 +176,7 @@ static int start_copy(Manager *m, const char *source, const char *version)
                 return err_trace(r);
         argv[2] = from;
         argv[3] = to;
-        return err_trace(job_start(m->pool, &spec, &handler, m, &job));
+        return err_trace(job_start(m->pool, &spec, &handler, m, &m->work.publisher));
 }
 
 /* "usr/src/nvidia-535" and its firmware folder; a .run file has it beside the folder of the modules. */

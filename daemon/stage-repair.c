@@ -290,7 +290,7 @@ static void insert(Manager *m)
         r = path ? module_work_start(m, "insert", path, m->repair.parameters, on_inserted)
                  : err_origin(-ENOENT);
         if (r < 0)
-                manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "helper: %s.", strerror(-r));
 }
 
 static void proceed(Manager *m);
@@ -330,13 +330,13 @@ static void proceed(Manager *m)
         }
         r = sysmod_read(m->root, DRM, &drm);
         if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "/sys/module cannot be read: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "/sys/module cannot be read: %s.", strerror(-r));
         } else if (drm.state == MOD_ABSENT) {
                 insert(m);
         } else {
                 r = module_work_start(m, "delete", DRM, NULL, on_deleted);
                 if (r < 0)
-                        manager_stage_failed(m, CODE_INTERNAL, "helper: %s.", strerror(-r));
+                        manager_stage_failed(m, code_of_error(r), "helper: %s.", strerror(-r));
         }
 }
 
@@ -379,7 +379,7 @@ void stage_repair_enter(Manager *m)
         module_work_reset(m);
         m->work.began = manager_now(m);
         /* The exit of nvidia_drm may ask a GPU that does not answer. */
-        if (watch_kernel_vetoes_unload(m))
+        if (watch_kernel_vetoes_unload(m, stage_repair_enter))
                 return;
         manager_progress(m, "Loading nvidia-drm again");
         r = str_replace(&m->work.current, DRM);

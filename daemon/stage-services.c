@@ -163,6 +163,7 @@ static void on_change(void *userdata, Service *s)
 
         if (!m->services)
                 return;
+        manager_status_changed(m);
         complain(m);
         if (m->services->ended)
                 go_on_ending(m);
@@ -287,7 +288,7 @@ void stage_services_enter(Manager *m)
         for (size_t i = 0; r == 0 && i < m->plan.services.n; i++)
                 r = start(m, &m->plan.services.items[i]);
         if (r < 0) {
-                manager_stage_failed(m, CODE_INTERNAL, "services: %s.", strerror(-r));
+                manager_stage_failed(m, code_of_error(r), "services: %s.", strerror(-r));
                 return;
         }
         l->answered = token - 1;

@@ -2,7 +2,7 @@
 
 /*
  * The table of failure codes. Exit statuses 1 to 7 follow the LSB and the old
- * script (1: another instance runs), 70 and 78 sysexits(3), the rest is ours:
+ * script (1: another instance runs), 70, 71 and 78 sysexits(3), the rest is ours:
  * 10 to 19 inputs, 20 to 29 building, 30 to 39 loading, 40 to 49 the live
  * driver, 50 to 69 signatures, packages and toolchains. 200 and above belong to systemd.
  */
@@ -29,6 +29,9 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Correct the file and line named above; see driverd.conf(5)." },
         [CODE_INTERNAL] = { "internal", 70, false, "An operation of the system failed unexpectedly.",
                         "Read the trace above; if it is not a broken machine, please report it." },
+        [CODE_RESOURCES] = { "resources", 71, true,
+                        "The system is short of memory, processes, file descriptors or space, or cannot be read.",
+                        "Free what is named above or raise its limit; it is tried again." },
         [CODE_NO_GPU] = { "no-gpu", 10, false, "No NVIDIA GPU is on the PCI bus.",
                         "Check lspci -d 10de: ; a passed-through GPU must reach this machine." },
         [CODE_SOURCE_MISSING] = { "driver-source-missing", 11, false,
@@ -68,6 +71,9 @@ static const CodeInfo codes[_CODE_MAX] = {
         [CODE_HEADER_MISSING] = { "header-missing", 62, false,
                         "The driver includes a header that the kernel tree does not have.",
                         "Provide the whole tree of this very kernel, or a newer driver if this kernel no longer has that header." },
+        [CODE_KERNEL_CONFIG_CHANGED] = { "kernel-config-changed", 65, false,
+                        "The tools here change the kernel's configuration, so modules would not fit the kernel.",
+                        "Provide the tools named above, as the kernel's own build had them, or the kernel's headers." },
         [CODE_OUT_OF_MEMORY] = { "out-of-memory", 21, true,
                         "A program of the build was killed, most likely for lack of memory.",
                         "Give the build more memory or set Jobs=1." },
@@ -78,8 +84,8 @@ static const CodeInfo codes[_CODE_MAX] = {
         [CODE_BUILD_MISMATCH] = { "build-mismatch", 24, false,
                         "The modules were built for another kernel than this one.",
                         "Build for this kernel; both identities are named above." },
-        [CODE_BUILD_DAMAGED] = { "build-damaged", 25, true, "A file of the build is not what was built.",
-                        "The daemon sets it aside and makes it again; check the disk it lies on." },
+        [CODE_BUILD_DAMAGED] = { "build-damaged", 25, false, "A file of the build is not what was built.",
+                        "Check the disk it lies on; the damaged build is kept in damaged/ of the store. Import another one, or provide what a build needs." },
         [CODE_STORE_FAILED] = { "store-failed", 26, true, "The store cannot be written.",
                         "Check that the store's directory is on a writable file system." },
         [CODE_BUILD_TIMEOUT] = { "build-timeout", 27, true, "The build took longer than allowed.",
@@ -97,9 +103,9 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Read the kernel's lines above." },
         [CODE_DEVICES_MISSING] = { "devices-missing", 35, true,
                         "The driver is loaded, but device nodes did not appear in time.",
-                        "See the nodes named above and the kernel log; is udevd running?" },
+                        "See the nodes and the kernel log above; for those in /dev/dri, is udevd running?" },
         [CODE_BUSY] = { "busy", 40, true, "Could not unload NVIDIA driver kernel modules, driver is in use",
-                        "End the processes that are named above, then try again." },
+                        "nvidia-driver holders shows who uses it; once a stop has left it, nvidia-driver unload --wait unloads it when they have gone." },
         [CODE_STUCK] = { "stuck", 41, false, "A kernel operation does not return.",
                         "Read the kernel stack above; usually only a reboot helps." },
         [CODE_UNLOAD_FAILED] = { "unload-failed", 42, true, "Unloading a kernel module failed.",
@@ -109,8 +115,8 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Unload it, or let that other program keep it and disable this one." },
         [CODE_DEVICES_LOST] = { "devices-lost", 44, true, "Device nodes vanished.",
                         "See the kernel log for what happened to the GPU." },
-        [CODE_MODULES_LOST] = { "modules-lost", 45, true, "A driver module was unloaded behind our back.",
-                        "Find out who removed it; restarting the service loads it again." },
+        [CODE_MODULES_LOST] = { "modules-lost", 45, true, "A driver module was unloaded by somebody else.",
+                        "Find out who removed it, if it does not come back." },
         [CODE_INTERRUPTED] = { "interrupted", 46, false, "It was interrupted.", "Run it again." },
         [CODE_NOT_READY] = { "not-ready", 5, true, "The driver is not ready yet.",
                         "Wait: nvidia-driver status shows what is being done." },
@@ -118,6 +124,9 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "systemctl start nvidia-driverd, or start the container." },
         [CODE_NODES_FAILED] = { "nodes-failed", 36, true, "A device node of the driver could not be made.",
                         "See the node and the error named above; is /dev writable?" },
+        [CODE_NODE_BLOCKED] = { "node-blocked", 66, false,
+                        "Something that is no device node has the name of a node of the driver.",
+                        "Remove it with the command above if nobody needs it, then start again." },
         [CODE_GPU_CLAIMED] = { "gpu-claimed", 37, false, "A wanted GPU is bound to another driver.",
                         "Unbind it or exclude it with Exclude=; TakeOver=yes in [Devices] lets this program do it." },
         [CODE_PARAMETER_UNKNOWN] = { "parameter-unknown", 38, false,
@@ -131,8 +140,8 @@ static const CodeInfo codes[_CODE_MAX] = {
                         "Read the lines of the service above." },
         [CODE_GPU_LOST] = { "gpu-lost", 48, false, "A GPU has fallen off the bus.",
                         "Reboot the machine: an unload is known to hang now." },
-        [CODE_GPU_ERROR] = { "gpu-error", 49, true, "The driver reports an error of a GPU (Xid).",
-                        "See the Xid and the GPU's PCI address above, and NVIDIA's list of Xid errors." },
+        [CODE_GPU_ERROR] = { "gpu-error", 49, true, "The driver reports an error of a GPU.",
+                        "See the message and the GPU's PCI address above; for an Xid, NVIDIA's list of Xid errors." },
         [CODE_SIGNATURE_REQUIRED] = { "signature-required", 50, false,
                         "This kernel only loads signed modules, and the build is not signed with a key it trusts.",
                         "Set Key= and Certificate= in [Signing] to a key that the kernel trusts, or end the enforcement." },
@@ -202,14 +211,64 @@ const char *code_remedy(Code code)
         return code >= 0 && code < _CODE_MAX ? codes[code].remedy : "";
 }
 
+const char *code_course(Code code)
+{
+        static const char *const degraded =
+                        "The service stays degraded, and is ready again by itself when this has healed.";
+        static const char *const courses[_CODE_MAX] = {
+                [CODE_BUSY] = "At a start the daemon waits until nobody uses the driver, and goes on by itself. "
+                              "At a stop it waits as Policy= in [Stop] says; then the service ends and the "
+                              "driver stays loaded, until nvidia-driver unload or another start and stop.",
+                [CODE_MODULES_LOST] =
+                                "The daemon loads it again by itself if it had loaded it before, and is "
+                                "ready again when it is there; else the service stays degraded until then.",
+                [CODE_DEVICES_LOST] = degraded,
+                [CODE_SERVICE_FAILED] = degraded,
+                [CODE_GPU_ERROR] = degraded,
+                [CODE_DRIVER_FALLBACK] = "The service stays degraded until a restart.",
+                [CODE_PARAMETER_UNKNOWN] = "The driver is loaded all the same, and the service is degraded.",
+        };
+
+        if (code >= 0 && code < _CODE_MAX && courses[code])
+                return courses[code];
+        return code_is_transient(code)
+                               ? "The daemon tries again by itself."
+                               : "The daemon does not try again by itself. If a driver that works is "
+                                 "loaded already, it is kept, and the service is degraded.";
+}
+
 bool code_is_transient(Code code)
 {
         return code >= 0 && code < _CODE_MAX && codes[code].transient;
 }
 
+/* What we do not understand ourselves may be over with a new process, which adopts the driver in
+ * milliseconds. */
+bool code_prevents_restart(Code code)
+{
+        return code > CODE_OK && code < _CODE_MAX && code != CODE_INTERNAL && !codes[code].transient;
+}
+
 Code code_of_write(int error, Code otherwise)
 {
         return error == -ENOSPC || error == -EDQUOT ? CODE_NO_SPACE : otherwise;
+}
+
+Code code_of_error(int error)
+{
+        switch (error) {
+        case -ENOMEM:
+        case -EMFILE:
+        case -ENFILE:
+        case -EAGAIN:
+        case -ENOSPC:
+        case -EDQUOT:
+        case -EROFS:
+        case -EIO:
+                return CODE_RESOURCES;
+        default:
+                return CODE_INTERNAL;
+        }
 }
 
 bool code_is_about_driver(Code code)
@@ -229,6 +288,7 @@ bool code_is_about_driver(Code code)
                 [CODE_COMPILE_FAILED] = true,
                 [CODE_DRIVER_TOO_OLD] = true,
                 [CODE_HEADER_MISSING] = true,
+                [CODE_KERNEL_CONFIG_CHANGED] = true,
                 [CODE_OUT_OF_MEMORY] = true,
                 [CODE_NO_SPACE] = true,
                 [CODE_LINK_FAILED] = true,

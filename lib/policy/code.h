@@ -16,6 +16,7 @@ typedef enum Code {
         CODE_NOT_PERMITTED,
         CODE_CONFIG_INVALID,
         CODE_INTERNAL,
+        CODE_RESOURCES,
         CODE_NO_GPU,
         CODE_SOURCE_MISSING,
         CODE_SOURCE_INVALID,
@@ -71,6 +72,8 @@ typedef enum Code {
         CODE_GPUS_CONFLICT,
         CODE_DRIVER_TOO_OLD,
         CODE_HEADER_MISSING,
+        CODE_KERNEL_CONFIG_CHANGED,
+        CODE_NODE_BLOCKED,
         _CODE_MAX,
         _CODE_INVALID = -EINVAL,
 } Code;
@@ -92,9 +95,16 @@ const char *code_sentence(Code code);
 /* One next step for the person on call. */
 const char *code_remedy(Code code);
 
+/* What the daemon does about it, by what it was doing when it happened. */
+const char *code_course(Code code);
+
 /* Of a write that failed with the negative errno @error: no room and no quota are one code, the rest is
  * @otherwise. */
 Code code_of_write(int error, Code otherwise);
+
+/* What a failed call of the system means: CODE_RESOURCES if the same call may succeed in a moment, else
+ * CODE_INTERNAL. */
+Code code_of_error(int error);
 
 /*
  * True if trying again in this very process can help: the reason is one that
@@ -102,6 +112,9 @@ Code code_of_write(int error, Code otherwise);
  * end the daemon, and the unit's RestartPreventExitStatus= names them.
  */
 bool code_is_transient(Code code);
+
+/* True if a restart by the service manager cannot mend it. */
+bool code_prevents_restart(Code code);
 
 /*
  * Whether the wanted driver is what failed: another one may do. Not so if the

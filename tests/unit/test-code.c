@@ -36,7 +36,7 @@ static const struct {
         { "no-space", 22, true },
         { "link-failed", 23, false },
         { "build-mismatch", 24, false },
-        { "build-damaged", 25, true },
+        { "build-damaged", 25, false },
         { "store-failed", 26, true },
         { "build-timeout", 27, true },
         { "compiler-mismatch", 28, false },
@@ -74,7 +74,10 @@ static const struct {
         { "driver-fallback", 60, true },
         { "gpus-conflict", 61, false },
         { "header-missing", 62, false },
+        { "kernel-config-changed", 65, false },
+        { "node-blocked", 66, false },
         { "internal", 70, false },
+        { "resources", 71, true },
         { "config-invalid", 78, false },
 };
 
@@ -185,12 +188,39 @@ START_TEST(test_unit_file)
         for (int status = 1; status < (int)ELEMENTSOF(named); status++) {
                 Code code = code_from_exit_status(status);
 
-                ck_assert_msg(named[status] == (code > CODE_OK && !code_is_transient(code)),
+                ck_assert_msg(named[status] == (code > CODE_OK && code_prevents_restart(code)),
                                 "exit status %d (%s)", status, code_to_string(code));
         }
 }
 END_TEST
 
+/* What passes is never for ever: neither within the daemon nor for the service manager. */
+START_TEST(test_error)
+{
+        static const int passing[] = { ENOMEM, EMFILE, ENFILE, EAGAIN, ENOSPC, EDQUOT, EROFS, EIO };
+
+        for (size_t i = 0; i < ELEMENTSOF(passing); i++)
+                ck_assert_int_eq(code_of_error(-passing[i]), CODE_RESOURCES);
+        ck_assert_int_eq(code_of_error(-ENOENT), CODE_INTERNAL);
+        ck_assert_int_eq(code_of_error(-EINVAL), CODE_INTERNAL);
+        ck_assert(code_is_transient(CODE_RESOURCES));
+}
+END_TEST
+
+START_TEST(test_restart)
+{
+        ck_assert(!code_prevents_restart(CODE_OK));
+        ck_assert(!code_prevents_restart(CODE_INTERNAL));
+        ck_assert(!code_prevents_restart(CODE_RESOURCES));
+        ck_assert(!code_prevents_restart(CODE_BUSY));
+        ck_assert(!code_prevents_restart(_CODE_MAX));
+        ck_assert(!code_prevents_restart(_CODE_INVALID));
+        ck_assert(code_prevents_restart(CODE_NO_GPU));
+        ck_assert(code_prevents_restart(CODE_STUCK));
+}
+END_TEST
+
 UNIT_MAIN("code", UNIT_LOOP(test_contract, ELEMENTSOF(contract)), UNIT_TEST(test_contract_is_complete),
                 UNIT_LOOP(test_texts, _CODE_MAX), UNIT_LOOP(test_range, _CODE_MAX), UNIT_TEST(test_outside),
-                UNIT_TEST(test_write), UNIT_TEST(test_unit_file))
+                UNIT_TEST(test_write), UNIT_TEST(test_error), UNIT_TEST(test_restart),
+                UNIT_TEST(test_unit_file))

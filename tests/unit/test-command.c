@@ -19,6 +19,7 @@ static const struct {
         { "/bin/a \"it's\" 'say \"x\"'", "/bin/a|it's|say \"x\"" },
         { "/bin/a b\\ c \"q\\\"q\" '\\'", "/bin/a|b c|q\"q|\\" },
         { "/bin/a $HOME %n ; rm -rf / `id` > x", "/bin/a|$HOME|%n|;|rm|-rf|/|`id`|>|x" },
+        { "/bin/a\vb \f\r c\n", "/bin/a\vb|\f\r|c\n" },
         { "\"/opt/my tools/x\" y", "/opt/my tools/x|y" },
         { "", NULL },
         { "   ", NULL },
