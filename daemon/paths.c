@@ -8,9 +8,16 @@
 #include "build-config.h"
 #include "paths.h"
 
+static bool environment_allowed;
+
+void paths_allow_environment(bool allow)
+{
+        environment_allowed = allow;
+}
+
 static const char *configured(const char *variable, const char *fallback)
 {
-        const char *value = secure_getenv(variable);
+        const char *value = environment_allowed ? secure_getenv(variable) : NULL;
 
         return value && *value == '/' ? value : fallback;
 }

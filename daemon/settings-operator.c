@@ -13,7 +13,10 @@
 #include "base/str.h"
 #include "settings-operator.h"
 
-enum { SIZE_MAX_READ = 64 * 1024 };
+enum {
+        SIZE_MAX_READ = 64 * 1024,
+        LINES_MAX = 1024, /* the driver has about a hundred parameters; each line costs time on the loop */
+};
 
 static const char *const modules[] = { "nvidia", "nvidia-uvm", "nvidia-modeset", "nvidia-peermem",
         "nvidia-drm" };
@@ -59,6 +62,9 @@ static int take_text(
         int r;
 
         r = strv_split_lines(text, &lines);
+        if (r == 0 && strv_length(lines) > LINES_MAX)
+                return err_trace(strv_pushf(
+                                problems, "%s: more than %d lines; ignoring the file", name, LINES_MAX));
         STRV_FOREACH (item, lines) {
                 _cleanup_free_ char *expected = NULL;
                 const char *line = str_strip(*item);

@@ -18,6 +18,13 @@
 
 enum { SERVICE_NAME_MAX = 32 };
 
+#define BLANKS " \t"
+
+static bool is_blank(char c)
+{
+        return c == ' ' || c == '\t';
+}
+
 bool config_service_name_is_valid(const char *s)
 {
         size_t n = strlen(s);
@@ -36,7 +43,7 @@ static const char *take_word(const char *s, char *to)
 {
         char quote = '\0';
 
-        for (; *s && (quote || !isspace((unsigned char)*s)); s++) {
+        for (; *s && (quote || !is_blank(*s)); s++) {
                 if (*s == quote) {
                         quote = '\0';
                 } else if (!quote && (*s == '"' || *s == '\'')) {
@@ -66,7 +73,7 @@ int config_command_parse(const char *s, char ***ret_argv)
         _cleanup_strv_ char **argv = NULL;
         int r;
 
-        for (s += strspn(s, " \t"); *s; s += strspn(s, " \t")) {
+        for (s += strspn(s, BLANKS); *s; s += strspn(s, BLANKS)) {
                 _cleanup_free_ char *word = malloc(strlen(s) + 1);
 
                 if (!word)

@@ -111,6 +111,10 @@ const ConfigKey config_keys[] = {
         KEY("Build", "IgnoreCompilerMismatch", CONFIG_BOOL, build_ignore_compiler_mismatch, "no",
                         "Whether to build even if the compiler's major version is not the one that the kernel was "
                         "built with. Such modules may not load, or may crash the machine."),
+        KEY("Build", "IgnoreConfigChanges", CONFIG_BOOL, build_ignore_config_changes, "no",
+                        "Whether to build in a prepared kernel source even if the tools here took options of the "
+                        "kernel's configuration away that structures depend on. Such modules may not load, or may "
+                        "crash the machine."),
         KEY("Build", "DebugInfo", CONFIG_BOOL, build_debug_info, "no",
                         "Whether the modules keep their debugging information. They become many times as big."),
 
@@ -208,7 +212,8 @@ const ConfigKey config_keys[] = {
         KEY("Stop", "TimeoutSec", CONFIG_SPAN, stop_timeout, "8s",
                         "How long to wait on stop for programs to let go of the driver. After that the driver stays "
                         "loaded for them, and the daemon ends with the names of those who hold it. The default "
-                        "is inside of the ten seconds that docker stop gives."),
+                        "is inside of the ten seconds that docker stop gives. A module that the kernel is unloading right "
+                        "then is waited for, up to six seconds longer; children that do not end are not."),
         KEY("Stop", "Policy", CONFIG_POLICY, stop_policy, "leave",
                         "What a stop does about programs that use the driver. With leave they get TimeoutSec= to let go of "
                         "it by themselves. With wait the daemon waits for them for as long as they take, so the "

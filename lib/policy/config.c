@@ -220,6 +220,14 @@ static int assign_command(Config *config, const char *service, const char *value
         return 0;
 }
 
+static bool has_control_character(const char *s)
+{
+        for (; *s; s++)
+                if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+                        return true;
+        return false;
+}
+
 int config_assign(Config *config, const char *section, const char *key, const char *value,
                 char **reterr_expected)
 {
@@ -235,6 +243,8 @@ int config_assign(Config *config, const char *section, const char *key, const ch
 
         if (!config_section_find(section))
                 return refuse(CONFIG_E_UNKNOWN_SECTION, config_explain_section(section), reterr_expected);
+        if (has_control_character(stripped))
+                return refuse_value("text without control characters", reterr_expected);
 
         if (streq(section, CONFIG_PARAMETERS)) {
                 r = assign_parameters(config, key, stripped, reterr_expected);

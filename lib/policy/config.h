@@ -78,6 +78,7 @@ typedef struct Config {
         usec_t build_timeout;
         char *build_compiler; /* a name to look up or an absolute path */
         bool build_ignore_compiler_mismatch;
+        bool build_ignore_config_changes;
         bool build_debug_info;
 
         char *toolchain_root;     /* an absolute path or TOOLCHAIN_CONTAINER; NULL: the host's own tools */
@@ -154,7 +155,8 @@ DEFINE_CLEANUP(Config, config_free);
  * @section:            section without its brackets
  * @key:                key, or the module's name in [Parameters], or the
  *                      service's in [ServiceCommands]
- * @value:              text; blanks around it do not count
+ * @value:              text; blanks around it do not count, control characters
+ *                      in it are CONFIG_E_BAD_VALUE
  * @reterr_expected:    on a positive code: half a sentence for a person, owned
  *                      by the caller ("expected yes or no", "no such key in
  *                      [Build], did you mean Jobs=?")

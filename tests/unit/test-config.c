@@ -46,6 +46,7 @@ START_TEST(test_defaults)
         ck_assert_uint_eq(c->build_timeout, 30 * USEC_PER_MINUTE);
         ck_assert_ptr_null(c->build_compiler);
         ck_assert(!c->build_ignore_compiler_mismatch);
+        ck_assert(!c->build_ignore_config_changes);
         ck_assert(!c->build_debug_info);
         ck_assert_str_eq(c->store_directory, "/var/lib/nvidia-driverd");
         ck_assert_uint_eq(c->store_keep, 3);
@@ -116,6 +117,7 @@ static const struct {
         { "Build", "TimeoutSec", "infinity" },
         { "Build", "Compiler", "gcc-12" },
         { "Build", "IgnoreCompilerMismatch", "yes" },
+        { "Build", "IgnoreConfigChanges", "yes" },
         { "Build", "DebugInfo", "on" },
         { "Signing", "Key", "/etc/keys/module.pem" },
         { "Signing", "Certificate", "/etc/keys/module.crt" },
@@ -336,6 +338,12 @@ static const struct {
         { "Parameters", "nvidia", "a=1 # why", CONFIG_E_BAD_VALUE, "module parameters" },
         { "Parameters", "nvidia", "a=\"1 b=2", CONFIG_E_BAD_VALUE, "module parameters" },
         { "Parameters", "nvidia", "a,b", CONFIG_E_BAD_VALUE, "module parameters" },
+        { "Parameters", "nvidia", "a=1\nb=2", CONFIG_E_BAD_VALUE, "without control characters" },
+        { "ServiceCommands", "x", "/bin/a\vb", CONFIG_E_BAD_VALUE, "without control characters" },
+        { "ServiceCommands", "x", "/bin/a b\fc", CONFIG_E_BAD_VALUE, "without control characters" },
+        { "ServiceCommands", "x", "/bin/a\rb", CONFIG_E_BAD_VALUE, "without control characters" },
+        { "Driver", "Version", "1\033[2J", CONFIG_E_BAD_VALUE, "without control characters" },
+        { "Store", "Directory", "/a\177", CONFIG_E_BAD_VALUE, "without control characters" },
 };
 
 START_TEST(test_refused)

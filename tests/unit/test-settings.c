@@ -256,8 +256,30 @@ START_TEST(test_operator_files)
 }
 END_TEST
 
-UNIT_MAIN("settings", UNIT_TEST(test_operator_files), UNIT_TEST(test_nothing_there),
-                UNIT_TEST(test_order_of_authority), UNIT_TEST(test_module_type_wins),
-                UNIT_TEST(test_problems), UNIT_TEST(test_too_big), UNIT_TEST(test_many_problems),
-                UNIT_TEST(test_explicit_file), UNIT_TEST(test_explicit_file_fails),
-                UNIT_TEST(test_story_of_a_flatcar_host), UNIT_TEST(test_shipped_file))
+/* Whoever may write such a file must not be able to hold the loop up with it. */
+START_TEST(test_operator_lines)
+{
+        _cleanup_(tmproot_done) TmpRoot t = tmproot_new();
+        _cleanup_strv_ char **problems = NULL;
+        _cleanup_(config_freep) Config *c = NULL;
+        char text[1026];
+
+        memset(text, '\n', sizeof(text) - 1);
+        text[sizeof(text) - 1] = '\0';
+        tmproot_write(&t, "drivers/nvidia.conf", text);
+        memcpy(text, "a=1", 3);
+        text[1024] = '\0';
+        tmproot_write(&t, "drivers/nvidia-uvm.conf", text);
+        ck_assert_int_eq(settings_load(t.root, NULL, NULL, NULL, &problems, &c), 0);
+        ck_assert_uint_eq(strv_length(problems), 1);
+        ck_assert_ptr_nonnull(strstr(problems[0], "/drivers/nvidia.conf: more than 1024 lines"));
+        ck_assert_str_eq(config_module_parameters(c, "nvidia-uvm"), "a=1");
+}
+END_TEST
+
+UNIT_MAIN("settings", UNIT_TEST(test_operator_files), UNIT_TEST(test_operator_lines),
+                UNIT_TEST(test_nothing_there), UNIT_TEST(test_order_of_authority),
+                UNIT_TEST(test_module_type_wins), UNIT_TEST(test_problems), UNIT_TEST(test_too_big),
+                UNIT_TEST(test_many_problems), UNIT_TEST(test_explicit_file),
+                UNIT_TEST(test_explicit_file_fails), UNIT_TEST(test_story_of_a_flatcar_host),
+                UNIT_TEST(test_shipped_file))
