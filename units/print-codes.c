@@ -21,7 +21,7 @@ static void print_permanent(void)
         for (int status = 1; status <= EXIT_STATUS_MAX; status++) {
                 Code code = code_from_exit_status(status);
 
-                if (code < 0 || code_is_transient(code))
+                if (!code_prevents_restart(code))
                         continue;
                 (void)printf("%s%d", blank, status);
                 blank = " ";
