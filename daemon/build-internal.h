@@ -43,6 +43,7 @@ struct Build {
         char **compilers; /* candidates, and the --version line of each (NULL: not there) */
         char **compiler_texts;
         size_t compiler_at;
+        void (*compiler_done)(Build *b);
         char *compiler; /* the chosen one */
         char *compiler_text;
         char *linker_text;
@@ -50,6 +51,9 @@ struct Build {
 
         RecipeModules modules;
         size_t module_at;
+        const char *objtool_object; /* the interface object that it is for */
+        bool objtool_used;
+        void (*objtool_done)(Build *b);
         char *answer_detail; /* what the helper said */
         char **error_lines;
 
@@ -125,6 +129,27 @@ void build_run_farm(Build *b, void (*done)(Build *b));
 
 /* build-unpack.c: a .run file becomes staging/run; then @done. Fails the stage if it cannot. */
 void build_run_unpack(Build *b, void (*done)(Build *b));
+
+/*
+ * build-kconfig.c: olddefconfig has run in staging/kernel. Logs what it changed
+ * in the kernel's own configuration, and fails the stage if modules might not
+ * fit the kernel. True if it did.
+ */
+bool build_config_changed(Build *b);
+
+/*
+ * build-objtool.c: the interface object staging/build/@object goes through the
+ * kernel's objtool if this kernel needs that; then @done. If that fails, it is
+ * only logged.
+ */
+void build_run_objtool(Build *b, const char *object, void (*done)(Build *b));
+
+/*
+ * build-compile.c: finds the compiler that the kernel was built with; then
+ * @done. Fails the stage if there is none that may be used. The kernel's own
+ * configuration counts: that of a prepared tree tells what it was prepared with.
+ */
+void build_choose_compiler(Build *b, void (*done)(Build *b));
 
 void build_run_prepare(Build *b);
 void build_run_compile(Build *b);

@@ -203,7 +203,7 @@ void build_fail(Build *b, Code code, const char *format, ...)
 
 void build_fatal(Build *b, int error, const char *what)
 {
-        Code code = code_of_write(error, CODE_INTERNAL);
+        Code code = code_of_write(error, code_of_error(error));
 
         build_fail(b, code, "%s: %s.", what, strerror(-error));
 }
@@ -231,7 +231,7 @@ bool build_step_failed(Build *b, const JobResult *result)
 
         for (unsigned i = 0; i < b->log.n_errors; i++)
                 build_log(b, LOG_ERR, "%s", b->log.errors[i]);
-        lines = b->log.n_errors ? strdup(b->log.errors[0]) : NULL;
+        lines = b->log.telling ? strdup(b->log.telling) : NULL;
         /* Nothing that looks like an error: the last words are the best guess. */
         if (!lines && b->log.line[0])
                 lines = strdup(b->log.line);
@@ -241,9 +241,9 @@ bool build_step_failed(Build *b, const JobResult *result)
         build_fail(b, code, "%s%s%d.%s%s", fsm_state_to_string(b->stage),
                         result->signal ? " ended by signal " : " ended with status ",
                         result->signal ? result->signal : result->status,
-                        b->log.n_errors ? " First error: "
-                        : lines         ? " Last line: "
-                                        : "",
+                        b->log.telling ? " First error: "
+                        : lines        ? " Last line: "
+                                       : "",
                         strempty(lines));
         return true;
 }
@@ -306,7 +306,7 @@ void build_step(Build *b, RecipeStep *step, BuildStepLine line, BuildStepDone do
         spec.argv = step->argv;
         b->step_line = line;
         b->step_done = done;
-        b->log.line[0] = '\0';
+        buildlog_forget_errors(&b->log);
         if (r < 0)
                 build_fatal(b, r, step->argv[0]);
         else

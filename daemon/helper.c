@@ -22,6 +22,7 @@ int main(int argc, char **argv)
                 { "delete", 1, "MODULE", helper_delete },
                 { "unbind", 3, "ROOT DRIVER ADDRESS", helper_unbind },
                 { "override", 3, "ROOT DRIVER ADDRESS...", helper_override },
+                { "answers", 2, "ROOT ADDRESS", helper_answers },
                 { "nodes", 1, "ROOT [uvm] [modeset] [host] [remove] [hands-off] [gpu=ADDRESS]...",
                                 helper_nodes },
                 { "verify", 1, "DIRECTORY [FILE SIZE XXH64]...", helper_verify },

@@ -37,13 +37,20 @@
 #define HELPER_KEY_IMAGE    "image"    /* path of the disk image, in the root */
 
 /* Of the operation nodes; names of files as in the root: "/dev/nvidia0" */
-#define HELPER_KEY_NODE      "node"    /* "195:0 nvidia0": one that there has to be */
-#define HELPER_KEY_MISSING   "missing" /* one that the driver does not offer */
-#define HELPER_KEY_MADE      "made"    /* or replaced, or corrected */
+#define HELPER_KEY_NODE      "node"      /* "195:0 nvidia0": one that there has to be */
+#define HELPER_KEY_MISSING   "missing"   /* one that the driver does not offer */
+#define HELPER_KEY_MADE      "made"      /* or replaced */
+#define HELPER_KEY_CORRECTED "corrected" /* one that had another owner or mode */
+#define HELPER_KEY_WRONG     "wrong"     /* one that has, and is left alone */
 #define HELPER_KEY_REMOVED   "removed"
 #define HELPER_KEY_FAILED    "failed"    /* a file, and why */
+#define HELPER_KEY_BLOCKED   "blocked"   /* a file that is no node and has the name of one */
 #define HELPER_KEY_DIRECTORY "directory" /* a /dev that was gone through: "dev", "proc/1/root/dev" */
+#define HELPER_KEY_MAJOR     "major"     /* a number of the driver's */
 #define HELPER_KEY_HANDS_OFF "handsoff"  /* the driver's parameters forbid to make nodes */
+
+/* Of the operation answers: */
+#define HELPER_KEY_VENDOR "vendor" /* the device's first word of configuration space: "10de" */
 
 typedef struct HelperOperation {
         const char *name;
@@ -65,6 +72,7 @@ Code helper_delete(char **arguments);
 /* helper-pci.c */
 Code helper_unbind(char **arguments);
 Code helper_override(char **arguments);
+Code helper_answers(char **arguments);
 
 /* helper-nodes.c */
 Code helper_nodes(char **arguments);

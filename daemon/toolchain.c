@@ -46,7 +46,7 @@ static void fail_fatal(Toolchain *t, int r, const char *what)
 {
         _cleanup_free_ char *detail = str_format("%s: %s.", what, strerror(-r));
 
-        fail(t, code_of_write(r, CODE_INTERNAL), strna(detail));
+        fail(t, code_of_write(r, code_of_error(r)), strna(detail));
 }
 
 static int look_inside(Toolchain *t, const char *name)

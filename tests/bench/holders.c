@@ -24,6 +24,7 @@
 #include "base/result.h"
 #include "base/str.h"
 #include "holders.h"
+#include "paths.h"
 #include "sys/clock.h"
 
 enum { SCANS = 9, N_FDS = 20, N_HOLDERS = 5 };
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
 
         if (argc < 2)
                 return 2;
+        paths_allow_environment(true);
         if (!pretend()) {
                 (void)printf("1..0 # SKIP only root can lay a file over /proc/devices: %s\n",
                                 strerror(errno));

@@ -64,6 +64,94 @@ def other_text(m):
     d.stop()
 
 
+LATE = "CONFIG_OBJTOOL=y\nCONFIG_X86_KERNEL_IBT=y\nCONFIG_UNWINDER_ORC=y\nCONFIG_MITIGATION_RETHUNK=y\n"
+OBJTOOL = f"{TREE}/tools/objtool/objtool"
+
+
+def put_objtool(m, script, config=LATE):
+    m.put_config(TREE, config)
+    m.put(OBJTOOL, f'#!/bin/sh\necho "$SRCARCH $*" >>{m.path("ctl/objtool.log")}\nfor object; do :; done\n{script}\n', 0o755)
+
+
+def interfaces(m):
+    """The interface objects of the only build, without what the compiler made of them: what objtool appended."""
+    build, found = f"{STORE}/builds/{m.builds()[0]}", []
+    for name in ("nv-linux.o", "nv-modeset-linux.o"):
+        with open(m.path(f"ctl/objects/{name}"), "rb") as f, open(m.path(f"{build}/{name}"), "rb") as made:
+            compiled, stored = f.read(), made.read()
+        check(stored.startswith(compiled), f"{name} is what was compiled")
+        found.append(stored[len(compiled):])
+    return found
+
+
+@story("a kernel that runs objtool late: the interface objects go through it once, before the link, and are kept so")
+def objtool(m):
+    check_equal(m.run("build").returncode, 0, "build for a kernel that runs it early")
+    early = m.builds()[0]
+    check_equal(interfaces(m), [b"", b""], "interface objects")
+    shutil.rmtree(m.path(f"{STORE}/builds/{early}"))
+    put_objtool(m, 'echo "seen" >>"$object"')
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    calls = m.get("ctl/objtool.log").splitlines()
+    check_equal(len(calls), 2, "runs of objtool")
+    for call in calls:
+        check(re.fullmatch(r"x86 --orc --rethunk --link --module \S+/staging/[0-9a-f]+/objtool.o", call), call)
+    check_equal(interfaces(m), [b"seen\n"] * 2, "interface objects")
+    log = m.get(f"{STORE}/builds/{m.builds()[0]}/build.log").splitlines()
+    commands = [x for x in log if x.startswith("+ ") and ("objtool.o" in x or " -T " in x)]
+    order = ["ld" if x.startswith("+ ld") else "cp" if x.startswith("+ cp") else "objtool" for x in commands]
+    check_equal(order, ["cp", "objtool", "ld"] * 2, "the commands")
+    check("needs objtool" not in p.stderr, p.stderr)
+    inputs = json.loads(m.get(f"{STORE}/builds/{m.builds()[0]}/manifest.json"))["inputs"]
+    check("tools/objtool/objtool" in inputs, f"inputs: {inputs}")
+    # Another objtool is another build.
+    put_objtool(m, 'echo "seen again" >>"$object"')
+    check_equal((m.run("build").returncode, len(m.builds())), (0, 2), "builds")
+    m.check_store(2)
+
+
+@story("objtool is missing where it is needed: refused; it fails or does not start: told with the consequence, built without")
+def no_objtool(m):
+    m.put_config(TREE, LATE)
+    p = m.run("build")
+    check_equal((p.returncode, m.compiled()), (15, 0), p.stderr)
+    check("lacks tools/objtool/objtool" in p.stderr, p.stderr)
+    m.put(f"{STORE}/builds/nothing", "")
+    for script, told in (('echo "objtool: can\'t find it" >&2; echo broken >"$object"; exit 255',
+                          "status 255: objtool: can't find it"), ("kill -SEGV $$", "signal 11")):
+        shutil.rmtree(m.path(f"{STORE}/builds"))
+        put_objtool(m, script)
+        p = m.run("build")
+        check_equal(p.returncode, 0, p.stderr)
+        for name in ("nv-linux.o", "nv-modeset-linux.o"):
+            check(f"{name} of 6.1.192-fixture needs objtool, and that failed ({told})" in p.stderr, p.stderr)
+        check("taint W" in p.stderr, p.stderr)
+        check_equal(interfaces(m), [b"", b""], "a copy that objtool destroyed is not used")
+        inputs = json.loads(m.get(f"{STORE}/builds/{m.builds()[0]}/manifest.json"))["inputs"]
+        check("tools/objtool/objtool" not in inputs, f"inputs: {inputs}")
+    m.put(OBJTOOL, "#!/nonexistent/interpreter\n", 0o755)
+    shutil.rmtree(m.path(f"{STORE}/builds"))
+    p = m.run("build")
+    check_equal(p.returncode, 0, p.stderr)
+    check("and that failed (status 127: cannot execute " in p.stderr and "No such file" in p.stderr, p.stderr)
+
+
+@story("objtool that finds the disk full, and says so only in a warning: no-space, not a build without")
+def objtool_full(m):
+    put_objtool(m, 'echo "$object: warning: objtool: elf_update: cannot write data to file" >&2')
+    p = m.run("build")
+    check_equal((p.returncode, m.builds()), (22, []), p.stderr)
+    check("objtool could not write nv-linux.o" in p.stderr, p.stderr)
+
+
+@story("objtool that never ends: stopped with the build")
+def objtool_hangs(m):
+    put_objtool(m, "sleep 1000")
+    p = m.run("build", "--set=Build.TimeoutSec=5s")
+    check_equal((p.returncode, m.builds()), (27, []), p.stderr)
+
+
 @story("for the running kernel, into the store; the daemon then only loads")
 def store(m):
     p = m.run("build")
@@ -128,14 +216,14 @@ def poisoned(m):
     check(m.run("build").returncode != 0, "the poison works")
 
 
-@story("for another kernel, no --root, under strace: the kernel's identity is never opened")
+@story("for another kernel, on this machine, under strace: the kernel's identity is never opened")
 def traced(m):
     if not shutil.which("strace"):
         raise Skip("strace is not installed")
     other_kernel(m)
     trace = m.path("ctl/trace")
     p = subprocess.run(["strace", "-f", "-qq", "-e", "trace=open,openat,openat2,readlink,uname", "-o", trace,
-                        os.environ["NVIDIA_DRIVER"], "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+                        os.environ["NVIDIA_DRIVER"], "--root=/", "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
                         f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"],
                        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
                        env=m.environment(ASAN_OPTIONS="detect_leaks=0"))
@@ -158,10 +246,10 @@ def traced(m):
     check(not any(f"modules/{running}" in x for x in opened), "nothing of the running kernel's modules is opened")
 
 
-@story("--output without --root: one directory with the build, nothing beside it")
+@story("--output on this machine: one directory with the build, nothing beside it")
 def output(m):
     other_kernel(m)
-    p = subprocess.run([os.environ["NVIDIA_DRIVER"], "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+    p = subprocess.run([os.environ["NVIDIA_DRIVER"], "--root=/", "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
                         f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"], capture_output=True, text=True,
                        check=False, stdin=subprocess.DEVNULL, env=m.environment())
     check_equal(p.returncode, 0, p.stderr)
@@ -206,7 +294,7 @@ for _number in (signal.SIGINT, signal.SIGTERM):
     @story(f"{_number.name} to a build with --output leaves nothing")
     def in_output(m, number=_number):
         other_kernel(m)
-        interrupted(m, number, ["build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
+        interrupted(m, number, ["--root=/", "build", f"--kernel={OTHER}", f"--kernel-tree={m.path(OTHER_TREE)}",
                                 f"--driver-source={m.path(SOURCE)}", f"--output={m.path('out')}"], "out")
 
 

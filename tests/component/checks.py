@@ -33,7 +33,7 @@ def wait_until(condition, what, patience=PATIENCE):
             return result
         if time.monotonic() > deadline:
             raise Failed(f"still not after {patience:.0f} s: {what}")
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def check_sanitizers(text):

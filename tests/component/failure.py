@@ -10,8 +10,9 @@ import subprocess
 import time
 
 from failurechecks import failed
-from harness import MODULES, STORE, TREE, Skip, check, check_equal, main, note, story, wait_until
+from harness import MODULES, RELEASE, STORE, TREE, Skip, check, check_equal, main, note, story, wait_until
 
+RESOURCES = 71
 ERROR = "  CC [M]  $PWD/nvidia/nv-pci.o\\n$PWD/nvidia/nv-pci.c:42:9: error: implicit declaration of function " \
         "'pci_gone'\\nmake[2]: *** [x.o] Error 1"
 
@@ -31,6 +32,31 @@ def compile_error(m):
     check_equal(m.status()[1]["code"], "ok", "code in the status")
     d.stop()
     m.check_gone()
+
+
+@story("a compiler of a probe that is not installed is not why the driver does not compile", tree=False)
+def probe(m):
+    put_old_compiler(m)
+    m.put("ctl/compile-hook", f'printf "{ERROR}\\n"; exit 2\n')
+    d = m.start("--set=Build.IgnoreCompilerMismatch=yes")
+    failed(m, d, "driver-too-old", 29, "First error: ", "nvidia/nv-pci.c:42:9: error: implicit declaration")
+    log = m.get(f"{STORE}/failed-build.log")
+    check("cannot execute none-such-gcc-77" in log, f"the probe failed, and is in the log of the build:\n{log}")
+
+
+def put_old_compiler(m):
+    """The kernel's compiler is not here; the first candidate is asked for, in vain."""
+    m.put_tree(TREE)
+    os.symlink(f"../../../{TREE}", m.path(f"lib/modules/{RELEASE}/build"))
+    config = [x for x in m.get(f"{TREE}/.config").splitlines() if "CC_VERSION_TEXT" not in x]
+    m.put(f"{TREE}/.config", "\n".join(config + ['CONFIG_CC_VERSION_TEXT="none-such-gcc-77 (Fixture) 77.1.0"', ""]))
+
+
+@story("an optional tool that conftest misses does not hide the real error")
+def optional_tool(m):
+    m.put("ctl/compile-hook", f'echo "sh: 1: pahole: not found"; printf "{ERROR}\\n"; exit 2\n')
+    failed(m, m.start(), "driver-too-old", 29, "First error: ", ": error: implicit declaration of function 'pci_gone'")
+    check("First error: sh: 1: pahole" not in m.run("status").stdout, "the tool is not the first error")
 
 
 @story("link error: code and the linker's words")
@@ -98,7 +124,7 @@ def worker_ends(m):
         f.write("#!/bin/sh\n[ \"$1\" != check ] || exit 127\nexec \"$REAL_WORKER\" \"$@\"\n")
         os.fchmod(f.fileno(), 0o755)
     d = m.start("--set=Retry.Attempts=1", env={"NVIDIA_DRIVERD_WORKER": m.path("ctl/worker/w")})
-    failed(m, d, "link-failed", 23, "The worker ended with status 127.")
+    failed(m, d, "internal", 70, "/ctl/worker/w cannot be executed.")
 
 
 @story("a module that the kernel refuses: rolled back, tried again, then FAILED")
@@ -205,6 +231,20 @@ def full_first(m):
         d.wait_ready()
         d.stop()
         m.check_gone()
+
+
+@story("/run is full at the start: an end that the service manager starts again, and then READY")
+def run_full(m):
+    with small_disk(m, "run/nvidia", "4k"):
+        with contextlib.suppress(OSError), open(m.path("run/nvidia/filler"), "wb") as f:
+            f.write(b"x" * 65536)
+        d = m.start()
+        check_equal(d.wait(), RESOURCES, f"exit status\n{d.log()}")
+        check("No space left on device" in d.log(), d.log())
+        subprocess.run(["mount", "-o", "remount,size=1M", m.path("run/nvidia")], check=True)
+        d = m.start()
+        d.wait_ready()
+        d.stop()
 
 
 @story("a store that cannot be written: store-failed")

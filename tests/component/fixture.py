@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names that a machine made of files has, and what stories and fakes both know of it."""
 
-import contextlib
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -44,9 +43,23 @@ def gate(root, name):
         return
     with open(os.path.join(root, f"ctl/at-{name}"), "w", encoding="ascii"):
         pass
-    # It may be opened, and thereby be gone, at this very moment.
-    with contextlib.suppress(FileNotFoundError), open(fifo, "rb", buffering=0) as f:
-        f.read(1)
+    try:
+        with open(fifo, "rb", buffering=0) as f:
+            f.read(1)
+    except FileNotFoundError:
+        pass  # it was opened, and thereby went, at this very moment
+
+
+def remove_all(directory):
+    """The tree, if it is there. Links in it are removed, not followed."""
+    for place, names, files in os.walk(directory, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(place, name))
+        for name in names:
+            path = os.path.join(place, name)
+            (os.unlink if os.path.islink(path) else os.rmdir)(path)
+    if os.path.isdir(directory):
+        os.rmdir(directory)
 
 
 def can_make_nodes():

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kernel, driver and udevd leave of GPUs and their nodes in a machine's /proc, /sys, /dev and on its sockets."""
+"""What kernel, driver and udevd leave of GPUs and their nodes in a machine's /proc, /sys and /dev.
+
+fake-helper imports this and fixture.py at each of its starts, thousands of them: only modules that load fast.
+"""
 
 import os
-import re
-import shutil
-import socket
 import stat
-import struct
 
-from checks import check
-from fixture import control, gpus_of
+from fixture import control, gpus_of, remove_all
 
 
 def put_driver(root):
@@ -26,11 +24,13 @@ def put_driver(root):
     if "nvidia_uvm" in loaded:
         majors += f"{control(root, 'uvm-major') or 242} nvidia-uvm\n"
     if "nvidia" not in loaded:
-        shutil.rmtree(os.path.join(root, "proc/driver/nvidia"), ignore_errors=True)
+        for name in ("nvidia", "nvidia-caps"):
+            remove_all(os.path.join(root, f"proc/driver/{name}"))
     else:
         majors += "195 nvidia-frontend\n245 nvidia-caps\n"
         put("proc/driver/nvidia/params", control(root, "params") or
             "ModifyDeviceFiles: 1\nDeviceFileUID: 0\nDeviceFileGID: 0\nDeviceFileMode: 438\n")
+        put("proc/driver/nvidia-caps/mig-minors", "config 1\nmonitor 2\n" + "".join(f"gpu0/gi{i}/access {i + 3}\n" for i in range(15)))
         put("proc/driver/nvidia/capabilities/mig/config", "DeviceFileMinor: 1\nDeviceFileMode: 256\nDeviceFileModify: 1\n")
         for minor, address in enumerate(gpus_of(root)):
             if address == control(root, "silent-gpu"):
@@ -94,43 +94,4 @@ def remove_nodes(root, addresses=None):
                 if os.path.lexists(os.path.join(root, path)) and not (
                         path.startswith("dev/") and control(root, "bare-minors") is not None):
                     os.unlink(os.path.join(root, path))
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _murmur2(text):
-    """The hash by which libudev's socket filter knows a subsystem."""
-    data, m, mask = text.encode(), 0x5BD1E995, 0xFFFFFFFF
-    h = len(data)
-    while len(data) >= 4:
-        k = struct.unpack("<I", data[:4])[0] * m & mask
-        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
-        data = data[4:]
-    if data:
-        h = (h ^ int.from_bytes(data, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15
-
-
-def multicast(root, subsystem, properties):
-    """What udevd multicasts after its rules, to the sockets that umockdev put in netlink's place."""
-    text = "".join(f"{k}={v}\0" for k, v in {**properties, "SUBSYSTEM": subsystem, "SEQNUM": 4711}.items()).encode()
-    header = struct.pack("=8sI", b"libudev\0", socket.htonl(0xFEEDCAFE)) + \
-        struct.pack("=IIIIIII", 40, 40, len(text), socket.htonl(_murmur2(subsystem)), 0, 0, 0)
-    n = 0
-    for entry in os.listdir(root):
-        if re.fullmatch(r"event\d+", entry):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_RAW) as s:
-                s.connect(os.path.join(root, entry))
-                s.sendmsg([header, text])
-                n += 1
-    check(n > 0, "the daemon has a udev monitor")
-
-
-def send_uevent(root, action, devpath, name, minor):
-    multicast(root, "drm", {"ACTION": action, "DEVPATH": devpath, "DEVNAME": f"/dev/dri/{name}", "DEVTYPE": "drm_minor",
-                            "MAJOR": 226, "MINOR": minor})
-
-
-def send_module_uevent(root, action, name):
-    """Of a module's directory in /sys, which the kernel has made or removed before."""
-    multicast(root, "module", {"ACTION": action, "DEVPATH": f"/module/{name}"})
+        remove_all(directory)

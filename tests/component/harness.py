@@ -17,9 +17,10 @@ from checks import PATIENCE, SLACK, Failed, Skip, check, check_equal, check_sani
 from daemon import Daemon
 from fixture import (AWAITING, BOOT_ID, CORE_USES, DRIVER, FETCH, FIXTURES, MODULES, OUR_FILES, RELEASE, SOURCE, STORE, TREE,
                      VERMAGIC, can_make_nodes, control, gate, gpus_of, module_name)
-from gpunodes import make_node, make_nodes, put_driver, remove_nodes, send_module_uevent, send_uevent
+from gpunodes import make_node, make_nodes, put_driver, remove_nodes
 from machine import Machine
 from objects import compile_objects, remove_objects
+from uevents import send_module_uevent, send_uevent
 
 _stories = []
 

@@ -187,7 +187,7 @@ def no_answer(m):
 @story("this very machine")
 def here(m):
     """Whoever runs this holds no driver; the walk comes to its end."""
-    argv = [os.environ["NVIDIA_DRIVER"], "holders", "--json"]
+    argv = [os.environ["NVIDIA_DRIVER"], "--root=/", "holders", "--json"]
     env = m.environment(NVIDIA_DRIVERD_WORKER=os.environ["NVIDIA_WORKER"])
     p = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
     with contextlib.suppress(ValueError):
@@ -195,6 +195,15 @@ def here(m):
         check(o["processes"] > 1 and not o["incomplete"], p.stdout)
         return
     check(False, p.stdout + p.stderr)
+
+
+@story("without --root= the environment does not choose what is run")
+def environment(m):
+    m.put("ctl/evil", f"#!/bin/sh\ntouch {m.path('ctl/ran')}\nexit 70\n", 0o755)
+    env = m.environment(NVIDIA_DRIVERD_WORKER=m.path("ctl/evil"), NVIDIA_DRIVERD_DAEMON=m.path("ctl/evil"))
+    for words, ran in ((["holders"], False), (["--root=/", "holders"], True)):
+        subprocess.run([os.environ["NVIDIA_DRIVER"], *words], capture_output=True, env=env, check=False)
+        check_equal(m.exists("ctl/ran"), ran, words)
 
 
 main()

@@ -124,7 +124,10 @@ def ready(m):
     d = m.start()
     d.wait_ready()
     d.kill()
+    for directory in ("run/nvidia-driverd", "run/nvidia"):
+        m.put(f"{directory}/.#0123456789abcdef", "half of a file")
     again(m)
+    check(not m.exists("run/nvidia/.#0123456789abcdef"), "half written files are left")
     check_equal([x for x in m.helper_log() if x.startswith("insert")], ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"],
                 "insertions: the loaded driver was adopted")
 

@@ -26,6 +26,8 @@ from daemon import Daemon
 from fixture import BOOT_ID, FETCH, FIXTURES, HERE, RELEASE, SOURCE, STORE, TREE, VERSION, can_make_nodes
 from objects import COMPILE, objects
 
+NOBODY = 65534
+
 
 def remove_tree(directory):
     """shutil.rmtree goes through mounts, and a bind mount may be all of this machine."""
@@ -293,6 +295,23 @@ class Machine:
         """nvidia-driver, to its end."""
         p = subprocess.run([os.environ["NVIDIA_DRIVER"], f"--root={self.root}", *arguments], capture_output=True,
                            text=True, errors="replace", env=self.environment(**(env or {})), timeout=timeout, check=False)
+        check_sanitizers(p.stderr)
+        return p
+
+    def admit(self):
+        """Lets every user into the machine, as into a real one."""
+        if not can_make_nodes():
+            raise Skip("only root can become nobody")
+        os.chmod(self.root, 0o755)
+
+    def run_as_nobody(self, program, *arguments):
+        """What the variable @program names, to its end, as nobody. It is a copy: the build directory may be closed to others."""
+        self.admit()
+        if not self.exists(program):
+            shutil.copy(os.environ[program], self.path(program))
+        p = subprocess.run([self.path(program), f"--root={self.root}", *arguments], capture_output=True, text=True, errors="replace",
+                           env=self.environment(ASAN_OPTIONS="detect_leaks=0"), timeout=PATIENCE, check=False, user=NOBODY,
+                           group=NOBODY, extra_groups=[])
         check_sanitizers(p.stderr)
         return p
 

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+from failurechecks import failed
 from harness import (MODULES, Skip, can_make_nodes, check, check_equal, gpus_of, main, make_node, put_driver, story)
 
 NODES = {"nvidiactl": (195, 255, 0o666), "nvidia0": (195, 0, 0o666), "nvidia-modeset": (195, 254, 0o666),
@@ -139,6 +140,30 @@ def wrong(m):
     check_all(m, others)
 
 
+@story("owner or mode of a node is changed while ready: corrected at once; somebody who keeps at it wins, and is reported until it is right")
+def changed_rights(m):
+    need_nodes()
+    d = m.start()
+    d.wait_ready()
+    os.chmod(m.path("dev/nvidia-caps/nvidia-cap1"), 0o444)
+    d.wait_log("Corrected owner and mode of device nodes: /dev/nvidia-caps/nvidia-cap1.")
+    os.chown(m.path("dev/nvidia0"), 12, 34)
+    d.wait_log("Corrected owner and mode of device nodes: /dev/nvidia0.")
+    os.chmod(m.path("dev/nvidiactl"), 0o600)
+    d.wait_log("Corrected owner and mode of device nodes: /dev/nvidiactl.")
+    check_all(m)
+    check_equal(os.stat(m.path("dev/nvidia0")).st_uid, 0, "owner")
+    check("degraded" not in d.log(), d.log())
+    os.chmod(m.path("dev/nvidiactl"), 0o600)
+    wait_state(m, d, "degraded", "nodes-failed")
+    check("/dev/nvidiactl" in m.status()[1]["detail"], m.status()[1])
+    check_equal(found(m)["nvidiactl"], (195, 255, 0o600), "it is left alone")
+    os.chmod(m.path("dev/nvidiactl"), 0o666)
+    wait_state(m, d, "ready", "ok")
+    check_all(m)
+    d.stop()
+
+
 @story("the driver's parameters name owner, group and mode")
 def rights(m):
     need_nodes()
@@ -182,33 +207,127 @@ def off(m):
     d.stop()
 
 
-@story("a regular file in the way: nodes-failed, the file is named and stays, and what was loaded goes")
+@story("links in /dev/char that others made for what may come are left alone, and all of the driver's numbers go with it")
+def others_links(m):
+    need_nodes()
+    d = m.start()
+    d.wait_ready()
+    ours = links(m)
+    theirs = {"245:2": "../nvidia-caps/nvidia-cap2", "245:9": "/dev/nvidia-caps/nvidia-cap9",
+              "245:10": "/run/nvidia/driver/dev/nvidia-caps/nvidia-cap10", "242:5": "/run/nvidia/driver/dev/nvidia-uvm5",
+              "195:77": "/somewhere/else", "1:3": "../null"}
+    for name, target in theirs.items():
+        os.symlink(target, m.path(f"dev/char/{name}"))
+    runs = len(helper_runs(m))
+    os.unlink(m.path("dev/nvidia0"))
+    d.wait_for(lambda: len(helper_runs(m)) > runs and found(m) == NODES, "a run of the helper")
+    check_equal(links(m), ours | theirs, "links")
+    d.stop()
+    check_equal((links(m), found(m)), ({"1:3": "../null"}, {}), "links and nodes after the stop")
+
+
+@story("a killed daemon: the next one removes the links of the driver that it adopted")
+def others_links_adopted(m):
+    need_nodes()
+    d = m.start()
+    d.wait_ready()
+    d.kill()
+    os.symlink("/run/nvidia/driver/dev/nvidia-caps/nvidia-cap10", m.path("dev/char/245:10"))
+    d = m.start()
+    d.wait_ready()
+    d.stop()
+    check_equal(links(m), {}, "links after the stop")
+
+
+@story("ModifyDeviceFiles=0 and nobody makes the nodes: the driver stays, degraded, the parameter is named; nodes that come heal it")
+def nobody_makes(m):
+    need_nodes()
+    m.put("ctl/params", "ModifyDeviceFiles: 0\nDeviceFileMode: 438\n")
+    # Longer than the helper takes to say so on a slow machine.
+    d = m.start("--set=Load.DeviceTimeoutSec=5s")
+    d.wait_ready()
+    wait_state(m, d, "degraded", "devices-missing")
+    check("/dev/nvidiactl" in m.status()[1]["detail"] and "NVreg_ModifyDeviceFiles=0" in m.status()[1]["detail"], m.status()[1])
+    check_equal(m.helper_log(), ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"], "helper runs")
+    for name, (a, b, mode) in NODES.items():
+        if not m.exists(f"dev/{name}"):
+            mknod(m, name, a, b, mode)
+    wait_state(m, d, "ready", "ok")
+    os.unlink(m.path("dev/nvidia0"))
+    wait_state(m, d, "degraded", "devices-lost")
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+
+
+@story("an empty file of root's where a node should be, as a program leaves that opened it for writing: replaced")
+def empty_file(m):
+    need_nodes()
+    for name in ("nvidiactl", "nvidia0"):
+        m.put(f"dev/{name}", "")
+    d = m.start()
+    d.wait_ready()
+    check_all(m)
+    os.unlink(m.path("dev/nvidia0"))
+    m.put("dev/nvidia0", "")
+    d.wait_for(lambda: found(m) == NODES, "the node is there again")
+    check("degraded" not in d.log(), d.log())
+    d.stop()
+
+
+@story("something else where a node should be: refused before anything is loaded, once, with the command that removes it")
 def obstructed(m):
     need_nodes()
-    m.put("dev/nvidia0", "precious\n")
-    d = m.start("--set=Retry.Attempts=1")
-    check_equal(d.wait(), 36, "exit status")
-    check("[nodes-failed]" in d.log() and "/dev/nvidia0: something that is no device node has its name" in d.log(), d.log())
-    check_equal((m.get("dev/nvidia0"), m.loaded(), found(m)), ("precious\n", [], {}), "file, modules, nodes")
-    os.unlink(m.path("dev/nvidia0"))
+    for name, put, remove in (("nvidiactl", lambda f: m.put(f, "precious\n"), "rm"), ("nvidia-uvm", lambda f: os.mkdir(m.path(f)), "rmdir"),
+                              ("nvidia0", lambda f: os.symlink("/dev/null", m.path(f)), "rm")):
+        put(f"dev/{name}")
+        d = m.start("--set=Retry.DelaySec=10ms")
+        failed(m, d, "node-blocked", 66, f"{remove} /dev/{name}")
+        check_equal((m.helper_log(), m.loaded(), found(m)), ([], [], {}), "helper runs, modules, nodes")
+        check(m.exists(f"dev/{name}"), "it is left alone")
+        check(f"{remove} /dev/{name}" in m.run("plan").stdout, "the plan says so, too")
+        (os.rmdir if remove == "rmdir" else os.unlink)(m.path(f"dev/{name}"))
+    m.put("dev/nvidiactl", "precious\n")
+    d = m.start("--set=Devices.CreateNodes=no")
+    d.wait_ready()
+    d.stop()
+
+
+@story("something else that comes in the way of a node, or is found there on adoption: degraded, and nothing is unloaded")
+def obstructed_later(m):
+    need_nodes()
     d = m.start()
     d.wait_ready()
     os.unlink(m.path("dev/nvidia0"))
     m.put("dev/nvidia0", "again\n")
-    wait_state(m, d, "degraded", "nodes-failed")
+    wait_state(m, d, "degraded", "node-blocked")
+    check("rm /dev/nvidia0" in m.status()[1]["detail"], m.status()[1])
+    d.kill()
+    d = m.start()
+    d.wait_ready()
+    wait_state(m, d, "degraded", "node-blocked")
+    check_equal(m.helper_log(), ["insert nvidia", "insert nvidia_uvm", "insert nvidia_modeset"], "helper runs")
+    check_equal(found(m), {k: v for k, v in NODES.items() if k != "nvidia0"}, "the other nodes")
     os.unlink(m.path("dev/nvidia0"))
     wait_state(m, d, "ready", "ok")
     check_all(m)
+    # The number of a GPU is not known before the driver is there.
+    os.unlink(m.path("dev/char/195:0"))
+    m.put("dev/char/195:0", "no link\n")
+    wait_state(m, d, "degraded", "node-blocked")
     d.stop()
+    check_equal(m.loaded(), [], "modules")
 
 
-@story("a GPU whose minor the driver does not tell: devices-missing names it", gpus=2)
+@story("a GPU whose minor the driver does not tell: devices-missing names it, the other one works", gpus=2)
 def no_minor(m):
     need_nodes()
     m.put("ctl/silent-gpu", gpus_of(m.root)[1])
     d = m.start("--set=Retry.Attempts=1", "--set=Load.DeviceTimeoutSec=1s")
-    check_equal(d.wait(), 35, "exit status")
-    check(f"still missing: nvidia node of {gpus_of(m.root)[1]}" in d.log(), d.log())
+    d.wait_ready()
+    wait_state(m, d, "degraded", "devices-missing")
+    check(gpus_of(m.root)[1] in m.status()[1]["detail"], m.status()[1])
+    d.stop()
+    m.check_gone()
 
 
 @story("SIGTERM while the driver does not answer: nobody waits for it")
@@ -422,7 +541,7 @@ def made_meanwhile(m):
     thread = threading.Thread(target=kernel)
     thread.start()
     try:
-        for _ in range(150):
+        for _ in range(60):
             p = subprocess.run([os.environ["NVIDIA_HELPER"], "nodes", m.root, "uvm", "modeset"], capture_output=True, text=True,
                                check=False)
             check_equal(p.returncode, 0, p.stdout + p.stderr)

@@ -244,6 +244,71 @@ def adopted(m):
     check_equal(m.loaded(), [], "modules")
 
 
+def rmmod(m, *names):
+    """Somebody else's."""
+    for name in names:
+        shutil.rmtree(m.path(f"sys/module/{name}"))
+        for used in m.loaded():
+            holder = m.path(f"sys/module/{used}/holders/{name}")
+            if os.path.isdir(holder):
+                os.rmdir(holder)
+                m.put(f"sys/module/{used}/refcnt", f"{int(m.get(f'sys/module/{used}/refcnt')) - 1}\n")
+
+
+@story("somebody unloads modules: loaded again from the build, with the parameters they had; nvidia is not touched")
+def unloaded(m):
+    os.unlink(m.path("run/udev/control"))
+    m.put("etc/nvidia-driverd/driverd.conf", "[Parameters]\nnvidia-uvm=NVreg_EnableMSI=0\n")
+    d = m.start()
+    d.wait_ready()
+    done = len(m.helper_log())
+    rmmod(m, "nvidia_modeset", "nvidia_uvm")
+    d.wait_for(lambda: m.loaded() == sorted(FOUR[:3]), "they are back")
+    d.wait_for(lambda: m.status()[1]["state"] == "ready", "ready")
+    check_equal(sorted(m.helper_log()[done:]), ["insert nvidia_modeset", "insert nvidia_uvm NVreg_EnableMSI=0"], "what was done")
+    check("ready -> degraded" in d.log() and "[modules-lost]" in d.log() and "degraded -> repairing" in d.log(), d.log())
+    # One that was adopted, too; and only what was loaded is said to be.
+    d.kill()
+    rmmod(m, "nvidia_uvm")
+    d = m.start()
+    d.wait_ready()
+    check("Loaded nvidia-uvm from build" in d.log(), d.log())
+    d.stop()
+    check_equal(m.loaded(), [], "modules after the stop")
+
+
+@story("a module that does not go in again: given up after three attempts, degraded, nothing else is touched")
+def unloaded_vain(m):
+    os.unlink(m.path("run/udev/control"))
+    d = m.start()
+    d.wait_ready()
+    done = len(m.helper_log())
+    m.put("ctl/fail-insert-nvidia_uvm", "12")
+    rmmod(m, "nvidia_uvm")
+    d.wait_for(lambda: "left out now" in (m.status()[1]["detail"] or ""), "given up")
+    code, status = m.status()
+    check_equal((code, status["state"], status["code"]), (45, "degraded", "modules-lost"), "status")
+    check(not any("uvm" in x["node"] for x in status["devices"]), f"nodes of a module that is gone: {status['devices']}")
+    check_equal(m.helper_log()[done:], ["insert nvidia_uvm"] * 3, "what was done")
+    d.stop()
+    check_equal(m.loaded(), [], "modules after the stop")
+
+
+@story("a module that was unloaded, and a damaged build: not loaded again")
+def unloaded_left(m):
+    os.unlink(m.path("run/udev/control"))
+    d = m.start()
+    d.wait_ready()
+    done = len(m.helper_log())
+    build = f"var/lib/nvidia-driverd/builds/{m.builds()[0]}"
+    with open(m.path(f"{build}/nvidia-uvm.ko"), "r+b") as f:
+        f.write(b"damage")
+    rmmod(m, "nvidia_uvm")
+    d.wait_log("The module cannot be loaded again")
+    check_equal((m.helper_log()[done:], m.loaded()), ([], ["nvidia", "nvidia_modeset"]), "what was done, what is loaded")
+    d.stop()
+
+
 @story("an excluded GPU may come and go", gpus=3)
 def excluded(m):
     bus = Bus(m)

@@ -478,7 +478,7 @@ def killed_anytime(m):
     rng = random.Random(4711)
     d = s.start()
     s.stop(d)
-    for i in range(12):
+    for i in range(6):
         d = s.start(wait=False)
         if i % 3 == 2:
             d.wait_ready()

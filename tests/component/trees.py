@@ -406,7 +406,7 @@ def build_killed(m, delay):
     return took
 
 
-@story("killed 12 times while it is kept: no tree or a whole one, and the next build is good", tree=False)
+@story("killed 8 times while it is kept: no tree or a whole one, and the next build is good", tree=False)
 def killed(m):
     rng = random.Random(SEED)
     note(f"SEED={SEED}")
@@ -414,7 +414,7 @@ def killed(m):
     for i in range(300):
         m.put(f"{KERNEL}/include/linux/many/{i}.h", f"/* {i} */\n" * 200)
     left, took = [], None
-    for i in range(12):
+    for i in range(8):
         for directory in (TREES, f"{STORE}/builds"):
             shutil.rmtree(m.path(directory), ignore_errors=True)
         # The first two see both ends: published just now, and hardly begun. The others see what is between.

@@ -173,6 +173,85 @@ def lost(m):
     check(not m.exists("run/nvidia/nvidia-driver.pid"), "no pid file is left")
 
 
+def config(m, vendor, gpu=GPU):
+    """The device's configuration space: the bus gives all ones for one that does not answer."""
+    with open(m.path(f"sys/bus/pci/devices/{gpu}/config"), "wb") as f:
+        f.write(vendor.to_bytes(2, "little") + b"\0" * 62)
+
+
+@story("a client's words in the driver's lines are not the driver's", gpus=2)
+def client(m):
+    log = Kmsg(m)
+    d = ready(m, "--set=Watch.QuietSec=1h")
+    mismatch = "NVRM: API mismatch: the client '%s' (pid 77)\\x0aNVRM: has the version %s, but this kernel module " \
+        "has\\x0aNVRM: the version 595.45.04.  Please make sure that this\\x0aNVRM: kernel module and all NVIDIA " \
+        "driver components\\x0aNVRM: have the same version."
+    forged = (f"{GPU} fallen off the bus", f"1\\x0aNVRM: GPU {GPU}: GPU has fallen off the bus.", "RmInitAdapter failed!",
+              f"1\\x0aNVRM: Xid ({bus_name(GPU)}): 79, x", f"1\\x0aNVRM: GPU {GPU}: RmInitAdapter failed!")
+    for words in forged:
+        log.say(mismatch % ("x", words), ago=2)
+        # The same, a record for each line.
+        for line in (mismatch % ("x", words)).split("\\x0a"):
+            log.say(line, ago=2)
+    log.say(mismatch % ("fallen off the ", "1"), ago=2)
+    for name in ("a, Xid 79, b", "fallen off the ", "GPU has fallen,"):
+        log.say(f"NVRM: Xid ({bus_name(OTHER)}): 31, pid=77, name={name}, Ch 00000008")
+    # Said behind all of it.
+    log.xid(43, "Ch 00000009", gpu=OTHER)
+    d.wait_log("Xid 43")
+    check_equal(m.status()[0], 0, "ready")
+    check("fallen" not in d.log() and "RmInitAdapter" not in d.log() and "Xid 79" not in d.log(), d.log())
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+    m.check_gone()
+
+
+@story("a GPU that is said to be lost, and answers, has an error that heals, and is unloaded")
+def answers(m):
+    log = Kmsg(m)
+    config(m, 0x10de)
+    d = ready(m, "--set=Watch.QuietSec=1h")
+    log.xid(79, FALLEN)
+    status = wait_state(m, d, "degraded", "gpu-error")
+    check_equal(status["detail"], f"GPU {GPU}: Xid 79 (GPU has fallen off the bus).", "detail")
+    check(not any("gpu-lost" in t for t in d.texts()), d.texts())
+    # Said again, and now it does not answer.
+    config(m, 0xffff)
+    log.say(f"NVRM: GPU {GPU}: GPU has fallen off the bus.")
+    wait_state(m, d, "degraded", "gpu-lost")
+    config(m, 0x10de)
+    log.say(f"NVRM: GPU {GPU}: GPU has fallen off the bus.")
+    log.xid(79, FALLEN)
+    wait_state(m, d, "degraded", "gpu-error")
+    d.stop()
+    check_equal(m.loaded(), [], "modules")
+    m.check_gone()
+
+
+@story("a stop waits for the answer of the GPU, and goes by it")
+def asked_at_stop(m):
+    log = Kmsg(m)
+    config(m, 0x10de)
+    d = ready(m)
+    m.close("answers")
+    log.xid(79, FALLEN)
+    m.wait_at("answers")
+    d.send(signal.SIGTERM)
+    d.wait_for(lambda: any(t.startswith("Stopping") or "Unload" in t for t in d.texts()) or None, "the stop has begun")
+    check_equal(len(m.loaded()), 3, "modules")
+    m.open("answers")
+    check_equal(d.wait(), 0, "exit status")
+    check_equal(m.loaded(), [], "modules")
+    # It hangs: a GPU that is well does not do that.
+    d = ready(m)
+    m.close("answers")
+    log.xid(79, FALLEN)
+    m.wait_at("answers")
+    d.send(signal.SIGTERM)
+    check_equal(d.wait(), 48, "exit status")
+    check_equal(len(m.loaded()), 3, "modules")
+
+
 @story("what was lost before this daemon came counts as well, until the driver is loaded anew")
 def past(m):
     log = Kmsg(m)

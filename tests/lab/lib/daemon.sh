@@ -50,7 +50,7 @@ daemon_build() {
 # for git, quoted from the shell, which would match them against wherever it was started.
 PACKAGE_SOURCES=(
         'daemon/build*' 'lib/policy/buildlog*' 'lib/policy/compiler*' 'lib/policy/driversource*' 'lib/policy/kconfig*' 'lib/policy/kerneltree*'
-        'lib/policy/manifest*' 'lib/policy/recipe*' 'lib/*/runfile*' 'lib/policy/vermagic*' 'lib/sys/digest*' 'lib/sys/driversource*' 'lib/sys/manifestjson*'
+        'lib/policy/manifest*' 'lib/policy/objtool*' 'lib/policy/recipe*' 'lib/*/runfile*' 'lib/policy/vermagic*' 'lib/sys/digest*' 'lib/sys/driversource*' 'lib/sys/manifestjson*'
         'lib/sys/store*' 'lib/sys/treefacts*'
 )
 
@@ -91,18 +91,19 @@ daemon_export() {
         for id in "$builds"/*/manifest.json; do
                 id=$(basename -- "$(dirname -- "$id")")
                 NVIDIA_DRIVERD_WORKER=$programs/usr/libexec/nvidia-driverd-worker \
-                        "$programs/usr/bin/nvidia-driver" "--set=Store.Directory=$store" builds export "$id" "$file" >&2
+                        "$programs/usr/bin/nvidia-driver" --root=/ "--set=Store.Directory=$store" builds export "$id" "$file" >&2
         done
         [[ -s $file ]] || die "no package came of $builds"
 }
 
 daemon_build_package() {
         local dir=$1 programs=$2 kv=$3 tree=$4 source=$5 store
-        # The programs call each other by the absolute paths of an installation. This one is not installed here.
+        # The programs call each other by the absolute paths of an installation. This one is not installed here;
+        # only with --root= is another path of the environment taken.
         export NVIDIA_DRIVERD_HELPER=$programs/usr/libexec/nvidia-driverd-helper NVIDIA_DRIVERD_DAEMON=$programs/usr/sbin/nvidia-driverd
         export NVIDIA_DRIVERD_WORKER=$programs/usr/libexec/nvidia-driverd-worker
         mkdir -- "$dir/builds"
-        "$programs/usr/bin/nvidia-driver" build --kernel "$kv" --kernel-tree "$tree" --driver-source "$source" --output "$dir/builds"
+        "$programs/usr/bin/nvidia-driver" --root=/ build --kernel "$kv" --kernel-tree "$tree" --driver-source "$source" --output "$dir/builds"
         # Only finished builds; work places and locks of the store are not part of a package.
         find "$dir/builds" -mindepth 1 -maxdepth 1 ! -exec test -e {}/manifest.json ';' -exec rm -rf -- {} +
         store=$dir/root/var/lib/nvidia-driverd
