@@ -98,6 +98,8 @@ Code cli_history(Cli *cli)
         if (code)
                 return code;
         r = history_read(cli->root, config->store_directory, &l);
+        if (r == -EACCES)
+                return cli_fail(CODE_NOT_PERMITTED, "The history names processes of all users.");
         if (r == 0)
                 r = print_all(&l, cli->json);
         if (r == 0 && l.n_damaged > 0)

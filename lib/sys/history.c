@@ -20,10 +20,15 @@ static int open_file(const Root *root, const char *path, int *ret)
 
         if (!full)
                 return err_origin(-ENOMEM);
-        *ret = open(full, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+        *ret = open(full, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, HISTORY_MODE);
         if (*ret < 0 || fstat(*ret, &st) < 0)
                 return err_origin(-errno);
-        return S_ISREG(st.st_mode) ? 0 : err_origin(-EINVAL);
+        if (!S_ISREG(st.st_mode))
+                return err_origin(-EINVAL);
+        /* Older versions let everybody read it. */
+        if ((st.st_mode & 07777 & ~HISTORY_MODE) && fchmod(*ret, HISTORY_MODE) < 0)
+                return err_origin(-errno);
+        return 0;
 }
 
 /* A full file makes room. */

@@ -146,6 +146,10 @@ def holders(m):
     check(seen and not any("secretive" in text for text in seen), "the file does not")
     check("secretive" in m.run("status").stdout, "root sees it afterwards")
     check("secretive" not in status_as_nobody(m).stdout, "nobody does not")
+    check("secretive" in m.run("history").stdout, "so does the history of root")
+    p = m.run_as_nobody("NVIDIA_DRIVER", "history")
+    check_equal((p.returncode, p.stdout), (4, ""), "nobody's")
+    check("not-permitted" in p.stderr, "with its code")
 
 
 @story("an idle daemon does not write")

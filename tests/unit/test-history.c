@@ -157,6 +157,26 @@ START_TEST(torn)
 }
 END_TEST
 
+/* It names processes of all users. */
+START_TEST(readers)
+{
+        TmpRoot t = tmproot_new();
+        HistoryEntry e = entry(HISTORY_STATE, 1, "x");
+        struct stat st;
+
+        ck_assert_int_eq(history_append(t.root, STORE, &e), 0);
+        ck_assert_int_eq(root_stat(t.root, FILE_, &st), 0);
+        ck_assert_int_eq(st.st_mode & 07777, 0600);
+
+        /* As an older version made it. */
+        ck_assert_int_eq(root_write_file(t.root, FILE_, "", 0, 0644), 0);
+        ck_assert_int_eq(history_append(t.root, STORE, &e), 0);
+        ck_assert_int_eq(root_stat(t.root, FILE_, &st), 0);
+        ck_assert_int_eq(st.st_mode & 07777, 0600);
+        tmproot_done(&t);
+}
+END_TEST
+
 START_TEST(bounded)
 {
         TmpRoot t = tmproot_new();
@@ -235,5 +255,5 @@ START_TEST(not_a_file)
 END_TEST
 
 UNIT_MAIN("history", UNIT_TEST(round_trip), UNIT_TEST(strange_bytes), UNIT_TEST(no_entries),
-                UNIT_TEST(appended), UNIT_TEST(torn), UNIT_TEST(bounded), UNIT_TEST(killed),
-                UNIT_TEST(not_a_file))
+                UNIT_TEST(appended), UNIT_TEST(torn), UNIT_TEST(readers), UNIT_TEST(bounded),
+                UNIT_TEST(killed), UNIT_TEST(not_a_file))
