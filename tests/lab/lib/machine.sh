@@ -28,7 +28,7 @@ options:
   --signing-key               a fresh key and its certificate in /lab/signing/{key,cert}.pem, which the kernel does not know
   --file HOSTPATH:GUESTPATH   file or directory to place in the machine (repeatable)
   --append ARGS               more kernel command line
-  --memory MB                 RAM for the kernel ($MACHINE_RAM; at most 2400)
+  --memory MB                 RAM for the kernel ($MACHINE_RAM; at most 2048)
   --timeout S                 seconds until the machine is killed (300)
 END
 }
@@ -83,7 +83,7 @@ machine_options() {
         REST=("$@")
         [[ $GPUS =~ ^[0-9]+$ && $GPUS -le 16 ]] || die "--gpus: a number from 0 to 16, not $GPUS"
         [[ $TIMEOUT =~ ^[0-9]+$ ]] || die "--timeout: seconds, not $TIMEOUT"
-        [[ $MACHINE_RAM =~ ^[0-9]+$ && $MACHINE_RAM -ge 512 && $MACHINE_RAM -le 2400 ]] || die "--memory: 512 to 2400, not $MACHINE_RAM"
+        [[ $MACHINE_RAM =~ ^[0-9]+$ && $MACHINE_RAM -ge 512 && $MACHINE_RAM -le 2048 ]] || die "--memory: 512 to 2048, not $MACHINE_RAM"
         [[ $KERNEL != strict || $DISK == no ]] || die "the strict kernel has no disk: neither --disk nor --toolchain"
         [[ $DRIVER =~ ^(real|open|standin|none)$ ]] || die "--driver: real, open, standin or none, not $DRIVER"
 }
