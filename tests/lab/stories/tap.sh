@@ -4,7 +4,7 @@
 
 checks=0 failures=0
 
-# What the tools complain about is a comment in TAP.
+# What the tools write is a comment in TAP.
 exec 2> >(sed -u 's/^/# /')
 
 ok() {
@@ -21,14 +21,14 @@ not_ok() {
 check() {
         local description=$1
         shift
-        if "$@"; then ok "$description"; else not_ok "$description"; fi
+        if "$@" >&2; then ok "$description"; else not_ok "$description"; fi
 }
 
 # DESCRIPTION COMMAND [ARG...]: the command must fail.
 check_not() {
         local description=$1
         shift
-        if "$@"; then not_ok "$description"; else ok "$description"; fi
+        if "$@" >&2; then not_ok "$description"; else ok "$description"; fi
 }
 
 note() {
