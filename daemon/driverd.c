@@ -103,8 +103,8 @@ static Code run(const Arguments *a, Log *log)
 
         r = root_new(a->root ? a->root : "/", &root);
         if (r < 0) {
-                log_fatal(log, r, a->root);
-                return CODE_USAGE;
+                log_fatal(log, r, a->root ? a->root : "/");
+                return code_of_error(r) == CODE_RESOURCES ? CODE_RESOURCES : CODE_USAGE;
         }
         r = settings_load(root, a->config, environ, a->assignments, &problems, &config);
         if (r == SETTINGS_E_BAD_ASSIGNMENT) {

@@ -7,10 +7,18 @@
  */
 
 #include <inttypes.h>
+#include <poll.h>
+#include <string.h>
 
 #include "base/result.h"
 #include "loop.h"
+#include "policy/code.h"
 #include "sys/clock.h"
+
+enum {
+        ERRORS_MAX = 20, /* in a row */
+        ERROR_DELAY_MS = 10,
+};
 
 /* Returns 1 if something is to be dispatched, 0 if not, or a negative errno. */
 static int await(sd_event *event)
@@ -20,8 +28,25 @@ static int await(sd_event *event)
         return r == 0 ? sd_event_wait(event, UINT64_MAX) : r;
 }
 
+/*
+ * The loop's own reads and waits fail for lack of memory, or because of a
+ * passing error of I/O. Nothing is lost then: what was not read is there in the
+ * next turn. True if there is to be one.
+ */
+static bool passes(LoopWatch *watch, int error, unsigned *n_errors)
+{
+        if (code_of_error(error) != CODE_RESOURCES || ++*n_errors > ERRORS_MAX)
+                return false;
+        if (*n_errors == 1)
+                log_warning(watch->log, "event loop: %s, trying again.", strerror(-error));
+        (void)poll(NULL, 0, ERROR_DELAY_MS);
+        return true;
+}
+
 int loop_run(sd_event *event, LoopWatch *watch)
 {
+        unsigned n_errors = 0;
+
         while (sd_event_get_state(event) != SD_EVENT_FINISHED) {
                 usec_t began, took;
                 int r;
@@ -30,8 +55,12 @@ int loop_run(sd_event *event, LoopWatch *watch)
                 began = now_usec();
                 if (r > 0)
                         r = sd_event_dispatch(event);
-                if (r < 0)
-                        return err_origin(r);
+                if (r < 0) {
+                        if (!passes(watch, r, &n_errors))
+                                return err_origin(r);
+                        continue;
+                }
+                n_errors = 0;
 
                 took = now_usec() - began;
                 watch->slowest = MAX(watch->slowest, took);

@@ -19,5 +19,5 @@ typedef struct LoopWatch {
 /* A turn that takes longer is told, at debug level. */
 #define LOOP_SLOW (50 * USEC_PER_MSEC)
 
-/* Until somebody calls sd_event_exit(). Returns 0 or a negative errno. */
+/* Until somebody calls sd_event_exit(), through errors that pass. Returns 0 or a negative errno. */
 int loop_run(sd_event *event, LoopWatch *watch);

@@ -316,7 +316,11 @@ int stage_load_choose_build(Manager *m)
         }
         build_manifest_done(&m->loading_manifest);
         r = store_read(m->root, m->build_path, &m->loading_manifest, &reason);
-        return r < 0 ? err_trace(r) : err_fold(r);
+        if (r <= 0)
+                return err_trace(r);
+        /* It could be read when the plan was made. The next attempt makes another plan. */
+        log_warning(m->log, "Build %s: %s.", m->build_path, reason ? reason : "it is gone");
+        return err_origin(-EIO);
 }
 
 void stage_load_enter(Manager *m)

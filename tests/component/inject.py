@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 
-from harness import PATIENCE, Failed, Skip, check, check_equal, main, note, story, wait_until
+from harness import PATIENCE, STORE, Failed, Skip, check, check_equal, main, note, story, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -196,6 +196,23 @@ def at_the_stop(m):
         d, was_ready = live(m, f"-o /dev/null -e trace={name} -e inject={name}:error={error}:when={n}")
         check_equal((d.code, was_ready, m.loaded()), (0, True, []), f"{name} #{n}: exit status, READY, modules")
         check("trying again" in d.log(), f"{name} #{n}: the log says so\n{d.log()}")
+
+
+@story("errors that a campaign found: each is one that passes")
+def found(m):
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    put_right(m)
+    manifest = m.path(f"{STORE}/builds/{m.builds()[0]}/manifest.json")
+    # The root itself; the build's manifest, for the plan and again for the load; what the loop itself reads.
+    points = [(m.root, "openat", "EMFILE", 1, 71), *[(manifest, "read", "EIO", n, 0) for n in range(1, 7)],
+              ("anon_inode:[timerfd]", "read", "EIO", 1, 0), ("anon_inode:[signalfd]", "read", "EIO", 1, 0)]
+    for path, name, error, n, code in points:
+        what = f"{name} #{n} of {os.path.basename(path)} {error}"
+        d, was_ready = live(m, f"-o /dev/null -P {path} -e trace={name} -e inject={name}:error={error}:when={n}")
+        note(f"{what}: {d.code}")
+        check_equal(d.code, code, f"{what}: exit status\n{d.log()}")
+        check_end(m, d, was_ready, what)
 
 
 @story("/run is mounted read-only: the start fails for now, not for ever")
