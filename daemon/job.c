@@ -315,14 +315,31 @@ void job_detach(Job *job)
         job->log_fd = -EBADF;
 }
 
+/*
+ * A child source is oneshot by default: epoll reports the end once, and a turn
+ * of the loop that fails would lose it. From oneshot straight to on, libsystemd
+ * 252 leaves EPOLLONESHOT set (sd_event_source_set_enabled() of sd-event.c).
+ */
+static int watch_child(Job *job)
+{
+        int r;
+
+        r = sd_event_add_child(job->pool->event, &job->child, job->pid, WEXITED, on_child, job);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(job->child, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(job->child, SD_EVENT_ON);
+        return r < 0 ? err_origin(r) : 0;
+}
+
 static int attach(Job *job, const JobSpec *spec)
 {
         sd_event *event = job->pool->event;
         int r;
 
-        r = sd_event_add_child(event, &job->child, job->pid, WEXITED, on_child, job);
+        r = watch_child(job);
         if (r < 0)
-                return err_origin(r);
+                return err_trace(r);
         r = sd_event_add_io(event, &job->io, job->output, EPOLLIN, on_output, job);
         if (r < 0)
                 return err_origin(r);

@@ -30,8 +30,9 @@ static int await(sd_event *event)
 
 /*
  * The loop's own reads and waits fail for lack of memory, or because of a
- * passing error of I/O. Nothing is lost then: what was not read is there in the
- * next turn. True if there is to be one.
+ * passing error of I/O. No event is lost then, as long as no source that has a
+ * descriptor is oneshot: epoll reports it again in the next turn. True if there
+ * is to be one.
  */
 static bool passes(LoopWatch *watch, int error, unsigned *n_errors)
 {

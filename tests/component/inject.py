@@ -206,7 +206,7 @@ def found(m):
     manifest = m.path(f"{STORE}/builds/{m.builds()[0]}/manifest.json")
     # The root itself; the build's manifest, for the plan and again for the load; what the loop itself reads.
     points = [(m.root, "openat", "EMFILE", 1, 71), *[(manifest, "read", "EIO", n, 0) for n in range(1, 7)],
-              ("anon_inode:[timerfd]", "read", "EIO", 1, 0), ("anon_inode:[signalfd]", "read", "EIO", 1, 0)]
+              *[(f"anon_inode:{loop}", "read", "EIO", n, 0) for loop in ("[timerfd]", "[signalfd]", "inotify") for n in range(1, 5)]]
     for path, name, error, n, code in points:
         what = f"{name} #{n} of {os.path.basename(path)} {error}"
         d, was_ready = live(m, f"-o /dev/null -P {path} -e trace={name} -e inject={name}:error={error}:when={n}")
