@@ -136,7 +136,7 @@ static Code run(const Arguments *a, Log *log)
         return m->exit_code;
 }
 
-/* Before anything else: sd-event takes signals from a file descriptor, and SIGCHLD must not be lost. */
+/* Before anything else: sd-event takes signals from a file descriptor. */
 static int block_signals(void)
 {
         sigset_t set;
@@ -145,7 +145,6 @@ static int block_signals(void)
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGINT);
         (void)sigaddset(&set, SIGHUP);
-        (void)sigaddset(&set, SIGCHLD);
         (void)signal(SIGPIPE, SIG_IGN);
         return sigprocmask(SIG_BLOCK, &set, NULL);
 }

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "base/result.h"
@@ -31,6 +32,7 @@ struct Job {
         JobHandler handler;
         void *userdata;
         pid_t pid;
+        int pidfd;
         int output;
         int log_fd;
         bool timed_out;
@@ -85,6 +87,7 @@ static Job *job_free(Job *job)
         sd_event_source_disable_unref(job->timeout);
         sd_event_source_disable_unref(job->overdue);
         sd_event_source_disable_unref(job->grace);
+        safe_close(job->pidfd);
         safe_close(job->output);
         free(job);
         return NULL;
@@ -216,22 +219,29 @@ static usec_t now_of(sd_event *event)
         return now;
 }
 
-static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata)
+static int on_child(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         Job *job = userdata;
         JobPool *pool = job->pool;
         JobHandler handler = job->handler;
         void *handler_data = job->userdata;
+        siginfo_t si = {};
+        JobResult result;
         bool cancelled;
-        JobResult result = {
-                .status = si->si_code == CLD_EXITED ? si->si_status : -1,
-                .signal = si->si_code == CLD_EXITED ? 0 : si->si_status,
+
+        /* Reaped only when its group has been killed: until then its number is nobody else's. */
+        if (waitid(P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0)
+                return 0;
+        result = (JobResult){
+                .status = si.si_code == CLD_EXITED ? si.si_status : -1,
+                .signal = si.si_code == CLD_EXITED ? 0 : si.si_status,
                 .timed_out = job->timed_out,
                 .duration = now_of(pool->event) - job->started,
         };
 
         reap_orphans(pool);
         proc_kill_group(job->pid, SIGKILL);
+        (void)waitid(P_PIDFD, (id_t)fd, &(siginfo_t){}, WEXITED | WNOHANG);
         drain(job);
         if (job->n_line > 0)
                 flush_line(job);
@@ -316,19 +326,17 @@ void job_detach(Job *job)
 }
 
 /*
- * A child source is oneshot by default: epoll reports the end once, and a turn
- * of the loop that fails would lose it. From oneshot straight to on, libsystemd
- * 252 leaves EPOLLONESHOT set (sd_event_source_set_enabled() of sd-event.c).
+ * Not as a child source: that is oneshot, so epoll reports the end once, and a
+ * turn of the loop that fails would lose it.
  */
 static int watch_child(Job *job)
 {
         int r;
 
-        r = sd_event_add_child(job->pool->event, &job->child, job->pid, WEXITED, on_child, job);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(job->child, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(job->child, SD_EVENT_ON);
+        job->pidfd = pidfd_open(job->pid, 0);
+        if (job->pidfd < 0)
+                return err_origin(-errno);
+        r = sd_event_add_io(job->pool->event, &job->child, job->pidfd, EPOLLIN, on_child, job);
         return r < 0 ? err_origin(r) : 0;
 }
 
@@ -371,7 +379,7 @@ int job_start(JobPool *pool, const JobSpec *spec, const JobHandler *handler, voi
         name = strrchr(spec->argv[0], '/');
         (void)snprintf(job->name, sizeof(job->name), "%s", name ? name + 1 : spec->argv[0]);
         job->userdata = userdata;
-        job->output = -EBADF;
+        job->pidfd = job->output = -EBADF;
         job->log_fd = spec->log_fd;
         job->untouchable = spec->untouchable;
         job->background = spec->background;

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <signal.h>
-
 #include "base/result.h"
 #include "jobloop.h"
 
 int job_loop_new(JobLoop *ret)
 {
-        sigset_t set;
         int r;
 
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return err_origin(-errno);
         r = sd_event_new(&ret->event);
         if (r < 0)
                 return err_origin(r);

@@ -14,11 +14,7 @@ typedef struct JobLoop {
         JobPool *pool;
 } JobLoop;
 
-/*
- * Blocks SIGCHLD, which sd-event wants of those who wait for children; other
- * signals end the program as usual. Returns 0 or a negative errno. What was
- * made is the caller's to free, on failure too.
- */
+/* Returns 0 or a negative errno. What was made is the caller's to free, on failure too. */
 int job_loop_new(JobLoop *ret);
 
 /* Runs until job_loop_end. Returns 0 or a negative errno. */

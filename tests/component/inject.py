@@ -84,7 +84,7 @@ def count_calls(m):
         before, after = collections.Counter(), collections.Counter()
         begun = False
         for line in out:
-            begun = begun or ("rt_sigprocmask(SIG_BLOCK" in line and "TERM" in line and "CHLD" in line)
+            begun = begun or ("rt_sigprocmask(SIG_BLOCK" in line and "TERM" in line and "HUP" in line)
             name = re.match(r"\w+", line)
             if name:
                 (after if begun else before)[name.group()] += 1

@@ -45,11 +45,7 @@ static void on_idle(void *userdata)
 static Fixture fixture_new(void)
 {
         Fixture f = {};
-        sigset_t child;
 
-        (void)sigemptyset(&child);
-        (void)sigaddset(&child, SIGCHLD);
-        ck_assert_int_eq(sigprocmask(SIG_BLOCK, &child, NULL), 0);
         ck_assert_int_ge(sd_event_new(&f.event), 0);
         return f;
 }
@@ -669,29 +665,6 @@ START_TEST(test_out_of_fds)
 }
 END_TEST
 
-/* A loop that cannot watch children (SIGCHLD not blocked): an error, and the child does not run on. */
-START_TEST(test_cannot_watch)
-{
-        char *const argv[] = { (char *)"sleep", (char *)"1000", NULL };
-        JobSpec spec = { .argv = argv, .log_fd = -EBADF };
-        _cleanup_fixture_ Fixture f = {};
-        Owner o = { .gone = true };
-        unsigned before;
-        sigset_t none;
-        int status;
-
-        fixture_open(&f);
-        (void)sigemptyset(&none);
-        ck_assert_int_eq(sigprocmask(SIG_SETMASK, &none, NULL), 0);
-        before = count_fds();
-        ck_assert_int_lt(job_start(f.pool, &spec, &handler, &o, &o.job), 0);
-        ck_assert(job_pool_is_idle(f.pool));
-        ck_assert_uint_eq(count_fds(), before);
-        if (waitpid(-1, &status, 0) > 0)
-                ck_assert_int_eq(WTERMSIG(status), SIGKILL);
-}
-END_TEST
-
 UNIT_MAIN("job", UNIT_LOOP(test_run, ELEMENTSOF(runs)), UNIT_TEST(test_pieces),
                 UNIT_LOOP(test_long_lines, 5), UNIT_TEST(test_drained_first), UNIT_TEST(test_log),
                 UNIT_TEST(test_log_full), UNIT_TEST(test_without_handlers), UNIT_TEST(test_not_executable),
@@ -701,5 +674,4 @@ UNIT_MAIN("job", UNIT_LOOP(test_run, ELEMENTSOF(runs)), UNIT_TEST(test_pieces),
                 UNIT_TEST(test_cancel_from_last_line),
                 UNIT_LOOP(test_grandchild_holds_pipe, ELEMENTSOF(escaped)),
                 UNIT_TEST(test_grandchildren_killed), UNIT_TEST(test_many), UNIT_TEST(test_background),
-                UNIT_TEST(test_no_fd_leak), UNIT_TEST(test_pool_free), UNIT_TEST(test_out_of_fds),
-                UNIT_TEST(test_cannot_watch))
+                UNIT_TEST(test_no_fd_leak), UNIT_TEST(test_pool_free), UNIT_TEST(test_out_of_fds))
